@@ -20,12 +20,17 @@
 // # Order
 //
 // The samples of a series are ordered by time and there is at most one per
-// timestamp. A sample older than the newest one of its series is out of order:
-// it is refused with [ErrOutOfOrder] unless the store was opened with a window
-// that admits it. Writing a sample again with the same timestamp and the same
-// bits succeeds and changes nothing; with other bits it is refused with
-// [ErrDuplicateSample]. A refused sample leaves the others of its row or
-// transaction alone.
+// timestamp. A sample older than the newest one that its series ever got is out
+// of order. A store opened without an out-of-order window refuses it with
+// [ErrOutOfOrder]; one with a window takes it if it is at most that much older
+// than the newest sample of the whole store, and else refuses it with
+// [ErrTooOld]. Writing the newest sample of a series again, or a late one inside
+// the window, succeeds and changes nothing if the bits are the same, and is
+// refused with [ErrDuplicateSample] if they are not. A refused sample leaves the
+// others of its row or transaction alone.
+//
+// A deletion forgets samples, not the order: what is older than the newest
+// deleted sample stays out of order.
 //
 // # Reading
 //

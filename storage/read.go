@@ -35,9 +35,10 @@ type Querier interface {
 	// Exemplars returns the exemplars in the range of the series that match any
 	// of the selectors, ordered by labels, those of a series by time.
 	Exemplars(ctx context.Context, selectors ...[]*labels.Matcher) ([]ExemplarSeries, error)
-	// Metadata returns what is known of metric families, by the family's name.
-	// An empty family means all of them. The range does not matter.
-	Metadata(ctx context.Context, family string) (map[string][]metadata.Metadata, error)
+	// Metadata returns the metadata that columns and series were given, by their
+	// metric name, each distinct one once. An empty name means all of them. The
+	// range does not matter.
+	Metadata(ctx context.Context, name string) (map[string][]metadata.Metadata, error)
 	// Close releases the snapshot. Closing twice is harmless.
 	Close() error
 }

@@ -47,8 +47,8 @@ type Group interface {
 	// given to another series by the next AddColumn. Write a staleness marker
 	// first if the series should end. Releasing a released column does nothing.
 	ReleaseColumn(c Column)
-	// SetMetadata records the type, unit and help of the metric family of a
-	// column. It is cheap if nothing changed.
+	// SetMetadata records the type, unit and help of a column's metric. It is
+	// cheap if nothing changed.
 	SetMetadata(c Column, m metadata.Metadata) error
 	// AppendRow appends the samples of a row, all of them visible at once. The
 	// error is a *RowError if some columns were refused and the rest was
@@ -74,7 +74,8 @@ type Appender interface {
 	SetStartTime(ref SeriesRef, t, st int64) error
 	// AppendExemplar adds an exemplar to the series ref.
 	AppendExemplar(ref SeriesRef, e exemplar.Exemplar) error
-	// SetMetadata records the metadata of the metric family of the series ref.
+	// SetMetadata records the type, unit and help of the metric of the series
+	// ref.
 	SetMetadata(ref SeriesRef, m metadata.Metadata) error
 	// Commit makes the samples visible, all at once. Samples that turn out to
 	// be refused only now (another writer was faster) are left out and counted
