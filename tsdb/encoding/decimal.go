@@ -1,0 +1,145 @@
+package encoding
+
+import "math"
+
+// maxExponent is the greatest number of decimals that is tried. 10^14 and 2^53 together leave
+// two digits before the point; beyond that the bits are no longer than the digits.
+const maxExponent = 14
+
+// maxMantissa is the greatest |m| of a decimal: up to here every integer is a float.
+const maxMantissa = 1 << 53
+
+var (
+	pow10    [maxExponent + 1]float64
+	invPow10 [maxExponent + 1]float64
+)
+
+func init() {
+	p := 1.0
+	for e := range pow10 {
+		pow10[e] = p // Exact: below 10^22.
+		invPow10[e] = 1 / p
+		p *= 10
+	}
+}
+
+// decimalAt returns the m for which float64(m) / 10^e is v, to the bit. ok is false if there
+// is none; so it is for −0, NaN and ±Inf.
+func decimalAt(v float64, e int) (m int64, ok bool) {
+	scaled := math.RoundToEven(v * pow10[e])
+	// Written so that a NaN fails.
+	if !(math.Abs(scaled) <= maxMantissa) {
+		return 0, false
+	}
+	m = int64(scaled)
+	return m, math.Float64bits(float64(m)/pow10[e]) == math.Float64bits(v)
+}
+
+// multipleAt is decimalAt for float64(m) * 10^-e, which is what a program computes that
+// counts in ticks of 10^-e. It is mostly another float than the quotient.
+func multipleAt(v float64, e int) (m int64, ok bool) {
+	scaled := math.RoundToEven(v * pow10[e])
+	if !(math.Abs(scaled) <= maxMantissa) {
+		return 0, false
+	}
+	m = int64(scaled)
+	return m, math.Float64bits(float64(m)*invPow10[e]) == math.Float64bits(v)
+}
+
+// minExponent is the smallest e at which v is a decimal, starting with from; −1 if there is
+// none. If v is a decimal at e, it is one at e+1 as well while |m| is small enough, because
+// both quotients are the same real number, rounded once.
+func minExponent(v float64, from int) int {
+	for e := from; e <= maxExponent; e++ {
+		if _, ok := decimalAt(v, e); ok {
+			return e
+		}
+		if math.Abs(v)*pow10[e] > maxMantissa {
+			return -1
+		}
+	}
+	return -1
+}
+
+// special says that a value has no decimal at any exponent, because of what it is.
+func special(v float64) bool {
+	return math.IsNaN(v) || math.IsInf(v, 0) || (v == 0 && math.Signbit(v))
+}
+
+// chooseExponent finds the exponent at which the fewest values are exceptions, the smallest
+// such. It returns the number of values that are decimals there.
+func chooseExponent(values []float64) (exponent, decimals int) {
+	e, misses := 0, 0
+	var prev uint64
+	for i, v := range values {
+		// Columns repeat values: the second look is free.
+		b := math.Float64bits(v)
+		if i > 0 && b == prev {
+			continue
+		}
+		prev = b
+		if _, ok := decimalAt(v, e); ok {
+			continue
+		}
+		switch m := minExponent(v, e+1); {
+		case m >= 0:
+			e = m
+		case !special(v):
+			misses++
+		}
+	}
+	decimals = countDecimals(values, e)
+	if misses == 0 && e == 0 || decimals == len(values) {
+		return e, decimals
+	}
+	// A value with many decimals can push large ones over 2^53, and so can noise: see
+	// whether a smaller exponent serves more of them.
+	best, bestDecimals := e, decimals
+	for e--; e >= 0; e-- {
+		if d := countDecimals(values, e); d >= bestDecimals {
+			best, bestDecimals = e, d
+		}
+	}
+	return best, bestDecimals
+}
+
+func countDecimals(values []float64, e int) int {
+	n := 0
+	for _, v := range values {
+		if _, ok := decimalAt(v, e); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// chooseMultiple is chooseExponent for multiples. It gives up on an exponent at the first few
+// values that do not fit.
+func chooseMultiple(values []float64) (exponent, multiples int) {
+	for _, e := range [...]int{3, 6, 9, 1, 2, 4, 5, 7, 8} {
+		n, misses, allowed := 0, 0, len(values)/16
+		for _, v := range values {
+			if _, ok := multipleAt(v, e); ok {
+				n++
+			} else if !special(v) {
+				if misses++; misses > allowed {
+					break
+				}
+			}
+		}
+		if misses <= allowed && n > multiples {
+			exponent, multiples = e, n
+		}
+	}
+	return exponent, multiples
+}
+
+// orderedBits maps a float to an integer such that the order of the floats is kept.
+func orderedBits(v float64) int64 {
+	b := int64(math.Float64bits(v))
+	return b ^ int64(uint64(b>>63)>>1)
+}
+
+func fromOrderedBits(o int64) float64 {
+	return math.Float64frombits(uint64(o ^ int64(uint64(o>>63)>>1)))
+}
