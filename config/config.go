@@ -28,7 +28,7 @@ type Config struct {
 	// RuleFiles are the existing files that match rule_files, each once, in
 	// the order of the patterns. Their content is not checked here.
 	RuleFiles []string
-	// Files are all files the configuration consists of.
+	// Files are all files the configuration consists of, each once per kind.
 	Files []File
 	// Checksum identifies the content of Files; equal to what [Checksum]
 	// returned for the same source at the time of loading.
@@ -111,7 +111,7 @@ func load(src Source, f files, opts Options) (*Config, error) {
 	if c.ScrapeConfigs, err = allScrapeConfigs(c.Prometheus, doc, f); err != nil {
 		return nil, err
 	}
-	if c.RuleFiles, err = expandRuleFiles(c.Prometheus.RuleFiles, f); err != nil {
+	if c.RuleFiles, err = expandRuleFiles(c.Prometheus.RuleFiles, doc, f); err != nil {
 		return nil, err
 	}
 	c.Files, c.Checksum = snapshot(src, content, builtIn, f)

@@ -70,8 +70,8 @@ func splitLine(text string) (line int, message string) {
 // The messages of the YAML decoders about a text that does not fit the Go type
 // it is decoded into. They carry a line, yet name Go types and no field.
 var (
-	unknownField   = regexp.MustCompile(`^field (.+) not found in type \S+$`)
-	repeatedField  = regexp.MustCompile(`^field (.+) already set in type \S+$`)
+	unknownField   = regexp.MustCompile(`^(?s)field (.+?) not found in type .+$`)
+	repeatedField  = regexp.MustCompile(`^(?s)field (.+?) already set in type .+$`)
 	repeatedKey    = regexp.MustCompile("^key \"(.+)\" already set in map$")
 	mismatchedType = regexp.MustCompile("^(?s)cannot unmarshal (!!\\w+)(?: `(.*)`)? into (.+)$")
 )
@@ -96,7 +96,7 @@ func (d *document) typeFault(line int, message string) Fault {
 	if m[2] != "" {
 		got = "got " + strconv.Quote(m[2])
 	}
-	message = "expected " + describeType(m[3]) + ", " + got
+	message = "expected " + describeType(m[3], m[1]) + ", " + got
 	var found *place
 	d.eachOn(line, func(n, _ *yaml.Node, at place) bool {
 		// The decoder shortens long values to a prefix and an ellipsis.
@@ -164,28 +164,34 @@ func describeTag(tag string) string {
 	return tag
 }
 
-// describeType says in words what a Go type wants to see in the file.
-func describeType(t string) string {
-	t = strings.TrimPrefix(t, "*")
+// describeType says in words what a Go type wants to see in the file, where it
+// found a node with the given tag. The kind of a named type is not in the
+// message; what can be said is that it is not the kind of what was found.
+func describeType(goType, tag string) string {
+	goType = strings.TrimPrefix(goType, "*")
 	switch {
-	case strings.HasPrefix(t, "[]"):
+	case strings.HasPrefix(goType, "[]"):
 		return "a list"
-	case strings.HasPrefix(t, "map["), strings.HasPrefix(t, "struct"):
+	case strings.HasPrefix(goType, "map["), strings.HasPrefix(goType, "struct"), strings.HasSuffix(goType, ".plain"):
 		return "a mapping"
-	case strings.HasPrefix(t, "int"):
+	case strings.HasPrefix(goType, "int"):
 		return "a whole number"
-	case strings.HasPrefix(t, "uint"):
+	case strings.HasPrefix(goType, "uint"):
 		return "a whole number of at least 0"
-	case strings.HasPrefix(t, "float"):
+	case strings.HasPrefix(goType, "float"):
 		return "a number"
-	case t == "bool":
+	case goType == "bool":
 		return "true or false"
-	case t == "string":
+	case goType == "string":
 		return "a string"
 	}
-	// A named type. Decoders descend into named scalars by their own code, so
-	// what is left here are the structs of sections.
-	return "a section (" + t[strings.LastIndexByte(t, '.')+1:] + ")"
+	switch kindOfTag(tag) {
+	case yaml.MappingNode:
+		return "a list or a single value"
+	case yaml.SequenceNode:
+		return "a mapping or a single value"
+	}
+	return "a mapping or a list"
 }
 
 // maxSyntaxProbes bounds the search for the line of a syntax error.

@@ -68,8 +68,8 @@ func child(n *yaml.Node, key string) *yaml.Node {
 // place is a node with the way to it from the root.
 type place struct {
 	path string
-	// subject names the element of a list that the node belongs to, such as
-	// `job "node"`; "" outside of lists.
+	// subject names the outermost list element that the node belongs to and
+	// that has a name, such as `job "node"`; "" if there is none.
 	subject string
 	line    int
 }
@@ -90,8 +90,8 @@ func walk(n *yaml.Node, at place, visit func(n, key *yaml.Node, at place) bool) 
 	case yaml.SequenceNode:
 		for i, value := range n.Content {
 			next := place{path: fmt.Sprintf("%s[%d]", at.path, i), subject: at.subject, line: value.Line}
-			if s := subjectOf(value); s != "" {
-				next.subject = s
+			if next.subject == "" {
+				next.subject = subjectOf(value)
 			}
 			if !visit(value, nil, next) || !walk(value, next, visit) {
 				return false
@@ -130,8 +130,9 @@ func joinPath(path, key string) string {
 }
 
 // subjectOf describes the element of a list by the field that users know it by.
+// Addresses are not among them: they may contain passwords.
 func subjectOf(n *yaml.Node) string {
-	for _, f := range [...]struct{ key, noun string }{{"job_name", "job"}, {"name", "name"}, {"url", "url"}} {
+	for _, f := range [...]struct{ key, noun string }{{"job_name", "job"}, {"name", "name"}} {
 		if v := child(n, f.key); v != nil && v.Kind == yaml.ScalarNode && v.Value != "" {
 			return fmt.Sprintf("%s %q", f.noun, v.Value)
 		}

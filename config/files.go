@@ -58,7 +58,16 @@ func Checksum(src Source) (string, error) {
 func snapshot(src Source, content []byte, builtIn bool, f files) ([]File, string) {
 	var all []File
 	total := sha256.New()
+	type key struct {
+		kind FileKind
+		path string
+	}
+	seen := map[key]bool{}
 	add := func(kind FileKind, path string, content []byte, err error) {
+		if seen[key{kind, path}] {
+			return
+		}
+		seen[key{kind, path}] = true
 		file := File{Kind: kind, Path: path}
 		if err == nil {
 			sum := sha256.Sum256(content)
@@ -103,13 +112,13 @@ func addToSum(total hash.Hash, fields ...string) {
 
 // expandRuleFiles returns the files that match the patterns, each once. A
 // pattern without a match is no error: files may come later.
-func expandRuleFiles(patterns []string, f files) ([]string, error) {
+func expandRuleFiles(patterns []string, main *document, f files) ([]string, error) {
 	var all []string
 	seen := map[string]bool{}
 	for _, pattern := range patterns {
-		names, err := f.glob(pattern)
+		names, err := main.expand("rule_files", pattern, f)
 		if err != nil {
-			return nil, fmt.Errorf("rule_files: pattern %q: %w", pattern, err)
+			return nil, err
 		}
 		for _, name := range names {
 			if !seen[name] {

@@ -19,10 +19,9 @@ func allScrapeConfigs(c *promconfig.Config, main *document, f files) ([]*promcon
 		origin[job.JobName] = jobOrigin(main, i)
 	}
 	for _, pattern := range c.ScrapeConfigFiles {
-		names, err := f.glob(pattern)
+		names, err := main.expand("scrape_config_files", pattern, f)
 		if err != nil {
-			return nil, &Error{Faults: []Fault{main.faultAt(main.placeOfItem("scrape_config_files", pattern),
-				fmt.Sprintf("pattern %q: %v", pattern, err))}, Cause: err}
+			return nil, err
 		}
 		for _, name := range names {
 			more, doc, err := scrapeConfigsOf(name, c.GlobalConfig, f)
@@ -90,6 +89,16 @@ func (d *document) placeOfJob(i int) place {
 	}
 	at, _ := placeOf(d.root, list.Content[i])
 	return at
+}
+
+// expand returns the files that match a pattern in a top-level list.
+func (d *document) expand(key, pattern string, f files) ([]string, error) {
+	names, err := f.glob(pattern)
+	if err != nil {
+		message := fmt.Sprintf("pattern %q: %v", pattern, err)
+		return nil, &Error{Faults: []Fault{d.faultAt(d.placeOfItem(key, pattern), message)}, Cause: err}
+	}
+	return names, nil
 }
 
 // placeOfItem finds the item of a top-level list of strings that ends as value
