@@ -32,6 +32,12 @@
 // A deletion forgets samples, not the order: what is older than the newest
 // deleted sample stays out of order.
 //
+// # Counter resets
+//
+// A native histogram is kept with the counter reset hint of [ResetHint], worked
+// out from the sample before it. Where a store lost track of that sample (late
+// data came in between, a deletion), it says that the hint is unknown.
+//
 // # Reading
 //
 // A [Querier] is a snapshot: it sees every row and every transaction that was

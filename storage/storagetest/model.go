@@ -185,14 +185,38 @@ func (m *Model) addLocked(s *modelSeries, in Sample) {
 		in.FH = in.FH.Copy()
 	}
 	at, _ := s.find(in.T)
+	s.setResetHint(at, &in)
 	if at == len(s.samples) {
 		s.samples = append(s.samples, in)
 	} else {
 		s.samples = slices.Insert(slices.Clone(s.samples), at, in)
+		next := &s.samples[at+1]
+		if next.H != nil {
+			next.H = next.H.Copy()
+		}
+		if next.FH != nil {
+			next.FH = next.FH.Copy()
+		}
+		s.setResetHint(at+1, next)
 	}
 	m.mu.newest = max(m.mu.newest, in.T)
 	s.newest = max(s.newest, in.T)
 	m.mu.version++
+}
+
+// setResetHint gives the histogram in, which is or will be sample at, its
+// counter reset hint.
+func (s *modelSeries) setResetHint(at int, in *Sample) {
+	var before Sample
+	if at > 0 {
+		before = s.samples[at-1]
+	}
+	if in.H != nil {
+		in.H.CounterResetHint = storage.ResetHint(before.H, in.H)
+	}
+	if in.FH != nil {
+		in.FH.CounterResetHint = storage.FloatResetHint(before.FH, in.FH)
+	}
 }
 
 // addExemplarLocked adds an exemplar unless the series has it already.

@@ -1,0 +1,184 @@
+package promql
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
+	upstreamstorage "github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/storage/storagetest"
+)
+
+// upstreamStore shows a store of ours as a whole storage of upstream's, as far
+// as upstream's scripts use one: they append by the second appender interface
+// and query.
+type upstreamStore struct {
+	upstreamstorage.Storage // nil: what the scripts do not call
+	borrowedQueryable
+	store storage.Store
+}
+
+func (s *upstreamStore) Querier(mint, maxt int64) (upstreamstorage.Querier, error) {
+	return s.borrowedQueryable.Querier(mint, maxt)
+}
+
+func (s *upstreamStore) StartTime() (int64, error) { return 0, nil }
+func (s *upstreamStore) Close() error              { return s.store.Close() }
+
+func (s *upstreamStore) AppenderV2(ctx context.Context) upstreamstorage.AppenderV2 {
+	return &upstreamAppender{s.store.Appender(ctx)}
+}
+
+type upstreamAppender struct{ storage.Appender }
+
+func (a *upstreamAppender) Append(_ upstreamstorage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, _ upstreamstorage.AppendV2Options) (upstreamstorage.SeriesRef, error) {
+	var ref storage.SeriesRef
+	var err error
+	if h == nil && fh == nil {
+		ref, err = a.Appender.Append(0, ls, t, v)
+	} else {
+		ref, err = a.AppendHistogram(0, ls, t, h, fh)
+	}
+	if err == nil && st != 0 {
+		err = a.SetStartTime(ref, t, st)
+	}
+	return upstreamstorage.SeriesRef(ref), err
+}
+
+func newTestEngine(t testing.TB, store storage.Queryable, change ...func(*Options)) *Engine {
+	opts := Options{
+		Parser:     parser.NewParser(promqltest.TestParserOpts),
+		MaxSamples: promqltest.DefaultMaxSamplesPerQuery, Timeout: 100 * time.Second,
+		PerStepStats: true, DelayedNameRemoval: true, UseStartTimestamps: true,
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	e, err := New(opts, store)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, e.Close()) })
+	return e
+}
+
+// TestUpstreamScripts runs all of upstream's scripts over the adapter.
+func TestUpstreamScripts(t *testing.T) {
+	engine := newTestEngine(t, storagetest.NewModel(0)).engine
+	promqltest.RunBuiltinTestsWithStorage(t, engine, func(testing.TB) upstreamstorage.Storage {
+		store := storagetest.NewModel(0)
+		return &upstreamStore{borrowedQueryable: borrowedQueryable{store}, store: store}
+	})
+}
+
+// fill appends up{i="0"} = 1 and up{i="1"} = 2 each second for a minute.
+func fill(t testing.TB) storage.Store {
+	store := storagetest.NewModel(0)
+	g, err := store.OpenGroup(storage.GroupOptions{})
+	require.NoError(t, err)
+	for _, i := range []string{"0", "1"} {
+		_, err := g.AddColumn(labels.FromStrings(labels.MetricName, "up", "i", i))
+		require.NoError(t, err)
+	}
+	for i := range 60 {
+		require.NoError(t, g.AppendRow(&storage.Row{T: int64(i+1) * 1000, Values: []float64{1, 2}}))
+	}
+	return store
+}
+
+func TestResults(t *testing.T) {
+	e := newTestEngine(t, fill(t))
+	ctx, at := context.Background(), time.UnixMilli(30_000)
+
+	r, err := e.Instant(ctx, "up", at, QueryOptions{})
+	require.NoError(t, err)
+	require.Equal(t, parser.ValueTypeVector, r.Type)
+	require.Len(t, r.Vector, 2)
+	require.Equal(t, int64(30_000), r.Vector[0].T)
+	require.Equal(t, int64(2), r.Stats.TotalSamples)
+	r.Close()
+
+	r, err = e.Instant(ctx, "up[10s]", at, QueryOptions{})
+	require.NoError(t, err)
+	require.Equal(t, parser.ValueTypeMatrix, r.Type)
+	require.Len(t, r.Matrix[0].Floats, 10)
+	r.Close()
+
+	r, err = e.Instant(ctx, "scalar(sum(up))", at, QueryOptions{})
+	require.NoError(t, err)
+	require.Equal(t, FloatPoint{T: 30_000, F: 3}, r.Scalar)
+	r.Close()
+
+	r, err = e.Instant(ctx, `"text"`, at, QueryOptions{})
+	require.NoError(t, err)
+	require.Equal(t, StringPoint{T: 30_000, V: "text"}, r.String)
+	r.Close()
+
+	r, err = e.Range(ctx, "sum(up)", at, at.Add(20*time.Second), 10*time.Second, QueryOptions{PerStepStats: true})
+	require.NoError(t, err)
+	require.Equal(t, []FloatPoint{{30_000, 3}, {40_000, 3}, {50_000, 3}}, r.Matrix[0].Floats)
+	require.Equal(t, []StepCount{{30_000, 2}, {40_000, 2}, {50_000, 2}}, r.Stats.TotalPerStep)
+	r.Close()
+}
+
+func TestErrors(t *testing.T) {
+	store := fill(t)
+	e := newTestEngine(t, store, func(o *Options) { o.MaxSamples = 5 })
+	at := time.UnixMilli(30_000)
+	kind := func(ctx context.Context, e *Engine, expr string) error {
+		_, err := e.Instant(ctx, expr, at, QueryOptions{})
+		var q *QueryError
+		require.ErrorAs(t, err, &q)
+		return q.Kind
+	}
+	ctx := context.Background()
+	require.Equal(t, ErrParse, kind(ctx, e, "up{"))
+	require.Equal(t, ErrParse, kind(ctx, e, "rate(up)"))
+	require.NoError(t, kind(ctx, e, "up[1m]"), "too many samples is a failed evaluation")
+
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	require.Equal(t, ErrCanceled, kind(canceled, e, "up"))
+
+	slow := newTestEngine(t, store, func(o *Options) { o.Timeout = time.Nanosecond })
+	require.Equal(t, ErrTimeout, kind(ctx, slow, "up"))
+
+	require.NoError(t, store.Close())
+	require.Equal(t, ErrStorage, kind(ctx, e, "up"))
+}
+
+// blockedStore opens a querier only after it was told to.
+type blockedStore struct {
+	storage.Queryable
+	entered, release chan struct{}
+}
+
+func (s *blockedStore) Querier(mint, maxt int64) (storage.Querier, error) {
+	s.entered <- struct{}{}
+	<-s.release
+	return s.Queryable.Querier(mint, maxt)
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	store := &blockedStore{Queryable: fill(t), entered: make(chan struct{}), release: make(chan struct{})}
+	e := newTestEngine(t, store, func(o *Options) { o.ActiveQueryDir, o.MaxConcurrency = t.TempDir(), 1 })
+	first := make(chan error)
+	go func() {
+		_, err := e.Instant(context.Background(), "up", time.UnixMilli(30_000), QueryOptions{})
+		first <- err
+	}()
+	<-store.entered
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := e.Instant(ctx, "up", time.UnixMilli(30_000), QueryOptions{})
+	require.ErrorIs(t, err, ErrCanceled, "the second query waits for its place")
+
+	close(store.release)
+	require.NoError(t, <-first)
+}
