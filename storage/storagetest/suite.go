@@ -100,9 +100,13 @@ func ReadQuerier(t testing.TB, q storage.Querier, mint, maxt int64, ms ...*label
 	previous := labels.EmptyLabels()
 	for set.Next() {
 		series := set.At()
-		require.Negative(t, labels.Compare(previous, series.Labels()), "series out of order: %s then %s", previous, series.Labels())
+		if labels.Compare(previous, series.Labels()) >= 0 {
+			t.Fatalf("series out of order: %s, then %s", previous, series.Labels())
+		}
 		previous = series.Labels()
-		require.True(t, Matches(previous, ms), "%s does not match", previous)
+		if !Matches(previous, ms) {
+			t.Fatalf("%s does not match %v", previous, ms)
+		}
 		var samples []Sample
 		it = series.Batches(it)
 		for it.Next(&batch) {
@@ -110,7 +114,9 @@ func ReadQuerier(t testing.TB, q storage.Querier, mint, maxt int64, ms ...*label
 			checkTimeline(t, timelines, &batch)
 		}
 		require.NoError(t, it.Err())
-		require.NotEmpty(t, samples, "series %s has no sample", previous)
+		if len(samples) == 0 {
+			t.Fatalf("series %s has no sample", previous)
+		}
 		out[previous.String()] = samples
 	}
 	require.NoError(t, set.Err())
@@ -124,11 +130,20 @@ func appendBatch(t testing.TB, samples []Sample, b *storage.Batch, mint, maxt in
 	if b.StartTimes != nil {
 		require.Len(t, b.StartTimes, b.Len())
 	}
+	switch b.Kind {
+	case storage.KindHistogram:
+		require.Len(t, b.Histograms, b.Len())
+	case storage.KindFloatHistogram:
+		require.Len(t, b.FloatHistograms, b.Len())
+	default:
+		require.Len(t, b.Values, b.Len())
+	}
 	for i, ts := range b.Times {
-		require.GreaterOrEqual(t, ts, mint)
-		require.LessOrEqual(t, ts, maxt)
-		if len(samples) > 0 {
-			require.Greater(t, ts, samples[len(samples)-1].T, "samples out of order")
+		if ts < mint || ts > maxt {
+			t.Fatalf("a sample at %d, outside of [%d, %d]", ts, mint, maxt)
+		}
+		if n := len(samples); n > 0 && ts <= samples[n-1].T {
+			t.Fatalf("samples out of order: %d after %d", ts, samples[n-1].T)
 		}
 		sample := Sample{T: ts}
 		if b.StartTimes != nil {
@@ -136,13 +151,10 @@ func appendBatch(t testing.TB, samples []Sample, b *storage.Batch, mint, maxt in
 		}
 		switch b.Kind {
 		case storage.KindHistogram:
-			require.Len(t, b.Histograms, b.Len())
 			sample.H = b.Histograms[i].Copy()
 		case storage.KindFloatHistogram:
-			require.Len(t, b.FloatHistograms, b.Len())
 			sample.FH = b.FloatHistograms[i].Copy()
 		default:
-			require.Len(t, b.Values, b.Len())
 			sample.V = b.Values[i]
 		}
 		samples = append(samples, sample)
@@ -169,13 +181,19 @@ func RequireEqual(t testing.TB, want, got Contents) {
 	t.Helper()
 	for name, samples := range want {
 		have := got[name]
-		require.Equal(t, len(samples), len(have), "%s: number of samples\nwant %s\ngot  %s", name, text(samples), text(have))
+		if len(samples) != len(have) {
+			t.Fatalf("%s: %d samples, want %d\nwant %s\ngot  %s", name, len(have), len(samples), text(samples), text(have))
+		}
 		for i := range samples {
-			require.True(t, samples[i].Equal(&have[i]), "%s: sample %d: want %s, got %s", name, i, text(samples[i:i+1]), text(have[i:i+1]))
+			if !samples[i].Equal(&have[i]) {
+				t.Fatalf("%s: sample %d: want %s, got %s", name, i, text(samples[i:i+1]), text(have[i:i+1]))
+			}
 		}
 	}
 	for name := range got {
-		require.Contains(t, want, name, "a series that should not be there")
+		if _, ok := want[name]; !ok {
+			t.Fatalf("a series that should not be there: %s", name)
+		}
 	}
 }
 
