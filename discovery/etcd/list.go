@@ -109,7 +109,13 @@ func (l *lister) take(resp *clientv3.GetResponse, oversize bool) []keyValue {
 }
 
 func keyValueOf(kv *mvccpb.KeyValue, oversize bool) keyValue {
-	return keyValue{key: string(kv.Key), value: kv.Value, rev: kv.ModRevision, oversize: oversize}
+	return keyValue{
+		key:      string(kv.Key),
+		value:    kv.Value,
+		rev:      kv.ModRevision,
+		created:  kv.CreateRevision,
+		oversize: oversize,
+	}
 }
 
 // isTooLarge reports whether err is the client's refusal to receive a large message.

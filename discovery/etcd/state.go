@@ -14,8 +14,9 @@ import (
 type keyValue struct {
 	key   string
 	value []byte
-	// rev is the revision of the key's last change.
-	rev int64
+	// rev is the revision of the key's last change, created that of the change which
+	// brought it into being.
+	rev, created int64
 	// oversize marks a value that was not even fetched, as it exceeds what one message
 	// may hold; value is empty then.
 	oversize bool
@@ -135,22 +136,23 @@ func (s *state) countBad(old, next *entry) {
 func (s *state) step(kv keyValue, old *entry, d *delta) *entry {
 	sum := kv.sum()
 	if old != nil && old.sum == sum {
-		if old.rev == kv.rev {
+		switch {
+		case old.rev == kv.rev:
 			return old
+		case !old.bad:
+			return &entry{rev: kv.rev, sum: sum, group: old.group}
 		}
-		same := *old
-		same.rev = kv.rev
-		if same.bad && kv.rev > old.rev {
-			// Written again, and still bad: worth a new report.
-			d.bad = append(d.bad, s.report(kv, old))
-		}
-		return &same
+		// Written again, and still bad: worth a new report.
 	}
 	group, err := s.parse(kv)
 	if err != nil {
 		next := &entry{rev: kv.rev, sum: sum, bad: true}
-		if old != nil {
+		if old != nil && kv.created <= old.rev {
 			next.group = old.group
+		} else if old != nil && old.group != nil {
+			// Deleted and created again since it was last seen: the targets belong to
+			// the key that was deleted.
+			d.groups = append(d.groups, &targetgroup.Group{Source: old.group.Source})
 		}
 		d.bad = append(d.bad, badValue{key: kv.key, rev: kv.rev, err: err, kept: next.group != nil})
 		return next
@@ -159,12 +161,6 @@ func (s *state) step(kv keyValue, old *entry, d *delta) *entry {
 		d.groups = append(d.groups, group)
 	}
 	return &entry{rev: kv.rev, sum: sum, group: group}
-}
-
-// report describes a bad value that is known already.
-func (s *state) report(kv keyValue, old *entry) badValue {
-	_, err := s.parse(kv)
-	return badValue{key: kv.key, rev: kv.rev, err: err, kept: old.group != nil}
 }
 
 func (s *state) parse(kv keyValue) (*targetgroup.Group, *valueError) {
