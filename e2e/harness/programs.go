@@ -1,0 +1,87 @@
+package harness
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// binaryVariable names the environment variable with the path of the server to test.
+// Without it the server is built from the repository this module lies in.
+const binaryVariable = "GNOMON_BINARY"
+
+// The packages of the peers. Their versions are in go.mod.
+const (
+	alertmanagerPackage = "github.com/prometheus/alertmanager/cmd/alertmanager"
+	etcdPackage         = "go.etcd.io/etcd/server/v3"
+	nodeExporterPackage = "github.com/prometheus/node_exporter"
+)
+
+// programs holds the functions that build each program once, by package.
+var programs = map[string]func() (string, error){
+	alertmanagerPackage: sync.OnceValues(func() (string, error) { return buildTool(alertmanagerPackage) }),
+	etcdPackage:         sync.OnceValues(func() (string, error) { return buildTool(etcdPackage) }),
+	nodeExporterPackage: sync.OnceValues(func() (string, error) { return buildTool(nodeExporterPackage) }),
+}
+
+// tool returns the executable of a package that go.mod names as a tool.
+func tool(t testing.TB, pkg string) string {
+	t.Helper()
+	path, err := programs[pkg]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// buildTool has the go command build a tool, or find it in the build cache.
+func buildTool(pkg string) (string, error) {
+	path, err := run("", "go", "tool", "-n", pkg)
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", pkg, err)
+	}
+	return path, nil
+}
+
+// gnomonBinary finds or builds the server.
+var gnomonBinary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(binaryVariable); path != "" {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("%s: %w", binaryVariable, err)
+		}
+		return path, nil
+	}
+	goMod, err := run("", "go", "env", "GOMOD")
+	if err != nil {
+		return "", err
+	}
+	root := filepath.Dir(filepath.Dir(goMod))
+	path := filepath.Join(root, "bin", "gnomon")
+	// The output stays in place, so that the next run need not link it again.
+	if _, err := run(root, "go", "build", "-o", path, "./cmd/gnomon"); err != nil {
+		return "", fmt.Errorf("build the server: %w", err)
+	}
+	return path, nil
+})
+
+// run returns the trimmed standard output of a command; its errors carry what the command
+// complained about.
+func run(dir, name string, args ...string) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", errors.Join(fmt.Errorf("%s: %w", cmd, err), errors.New(stderr.String()))
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
