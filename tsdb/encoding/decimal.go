@@ -2,16 +2,16 @@ package encoding
 
 import "math"
 
-// maxExponent is the greatest number of decimals that is tried. 10^14 and 2^53 together leave
+// MaxExponent is the greatest number of decimals that is tried. 10^14 and 2^53 together leave
 // two digits before the point; beyond that the bits are no longer than the digits.
-const maxExponent = 14
+const MaxExponent = 14
 
 // maxMantissa is the greatest |m| of a decimal: up to here every integer is a float.
 const maxMantissa = 1 << 53
 
 var (
-	pow10    [maxExponent + 1]float64
-	invPow10 [maxExponent + 1]float64
+	pow10    [MaxExponent + 1]float64
+	invPow10 [MaxExponent + 1]float64
 )
 
 func init() {
@@ -50,7 +50,7 @@ func multipleAt(v float64, e int) (m int64, ok bool) {
 // none. If v is a decimal at e, it is one at e+1 as well while |m| is small enough, because
 // both quotients are the same real number, rounded once.
 func minExponent(v float64, from int) int {
-	for e := from; e <= maxExponent; e++ {
+	for e := from; e <= MaxExponent; e++ {
 		if _, ok := decimalAt(v, e); ok {
 			return e
 		}
@@ -60,6 +60,36 @@ func minExponent(v float64, from int) int {
 	}
 	return -1
 }
+
+// Decimal returns the m for which FromDecimal(m, e) is v, to the bit, with |m| at most 2^53.
+// ok is false if there is none; so it is for −0, NaN and ±Inf. e is 0 to MaxExponent.
+func Decimal(v float64, e int) (m int64, ok bool) {
+	if e == 0 {
+		// The conversion of a float out of range gives some number, never v again.
+		m = int64(v)
+		return m, uint64(m+maxMantissa) <= 2*maxMantissa && math.Float64bits(float64(m)) == math.Float64bits(v)
+	}
+	return decimalAt(v, e)
+}
+
+// FromDecimal returns float64(m) / 10^e. e is 0 to MaxExponent.
+func FromDecimal(m int64, e int) float64 {
+	if e == 0 {
+		return float64(m)
+	}
+	return float64(m) / pow10[e]
+}
+
+// DecimalExponent is the smallest exponent, from the given one on, at which v is a decimal;
+// −1 if there is none.
+func DecimalExponent(v float64, from int) int { return minExponent(v, from) }
+
+// OrderedBits maps a float to an integer such that the order of the floats is kept and near
+// floats are near integers; every bit pattern has its own integer.
+func OrderedBits(v float64) int64 { return orderedBits(v) }
+
+// FromOrderedBits is the inverse of OrderedBits.
+func FromOrderedBits(o int64) float64 { return fromOrderedBits(o) }
 
 // special says that a value has no decimal at any exponent, because of what it is.
 func special(v float64) bool {

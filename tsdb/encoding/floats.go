@@ -158,7 +158,7 @@ func readColumnHeader(src []byte) (h columnHeader, rest []byte, err error) {
 	h.exponent = int(src[0] >> kindExponentBit)
 	h.exceptions = src[0]&kindExceptions != 0
 	isDecimal := h.kind == kindDecimal || h.kind == kindMultiple
-	if h.kind > kindOrderedBits || h.exponent > maxExponent ||
+	if h.kind > kindOrderedBits || h.exponent > MaxExponent ||
 		(h.exceptions && !isDecimal) || (h.exponent > 0 && !isDecimal && h.kind != kindConstantDecimal) {
 		return h, nil, corruptf("float column: header %#x", src[0])
 	}

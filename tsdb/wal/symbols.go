@@ -1,0 +1,109 @@
+package wal
+
+import (
+	"encoding/binary"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// symbolTable collects the strings of one record, each once.
+type symbolTable struct {
+	numbers map[string]uint64
+	strings []string
+	bytes   int
+}
+
+func newSymbolTable() *symbolTable { return &symbolTable{numbers: map[string]uint64{}} }
+
+func (t *symbolTable) number(s string) uint64 {
+	n, ok := t.numbers[s]
+	if !ok {
+		n = uint64(len(t.strings))
+		t.numbers[s] = n
+		t.strings = append(t.strings, s)
+		t.bytes += len(s) + 2
+	}
+	return n
+}
+
+// appendLabels appends a label set as pairs of numbers.
+func (t *symbolTable) appendLabels(dst []byte, ls labels.Labels) []byte {
+	dst = binary.AppendUvarint(dst, uint64(ls.Len()))
+	ls.Range(func(l labels.Label) {
+		dst = binary.AppendUvarint(dst, t.number(l.Name))
+		dst = binary.AppendUvarint(dst, t.number(l.Value))
+	})
+	return dst
+}
+
+// append appends the strings.
+func (t *symbolTable) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(t.strings)))
+	for _, s := range t.strings {
+		dst = appendString(dst, s)
+	}
+	return dst
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+func readString(src []byte, what string) (s string, rest []byte, err error) {
+	n, src, err := readCount(src, 1, what+" bytes")
+	if err != nil {
+		return "", nil, err
+	}
+	return string(src[:n]), src[n:], nil
+}
+
+// readSymbols reads the strings of a record.
+func readSymbols(src []byte) (symbols []string, rest []byte, err error) {
+	n, src, err := readCount(src, 1, "strings")
+	if err != nil {
+		return nil, nil, err
+	}
+	symbols = make([]string, n)
+	for i := range symbols {
+		if symbols[i], src, err = readString(src, "string"); err != nil {
+			return nil, nil, err
+		}
+	}
+	return symbols, src, nil
+}
+
+// symbolReader reads references to the strings of a record.
+type symbolReader struct {
+	symbols []string
+	builder labels.ScratchBuilder
+}
+
+func (r *symbolReader) string(src []byte) (s string, rest []byte, err error) {
+	n, src, err := readUvarint(src, "string number")
+	if err != nil {
+		return "", nil, err
+	}
+	if n >= uint64(len(r.symbols)) {
+		return "", nil, corruptf("string %d of %d", n, len(r.symbols))
+	}
+	return r.symbols[n], src, nil
+}
+
+func (r *symbolReader) labels(src []byte) (ls labels.Labels, rest []byte, err error) {
+	n, src, err := readCount(src, 2, "labels")
+	if err != nil {
+		return ls, nil, err
+	}
+	r.builder.Reset()
+	for range n {
+		var name, val string
+		if name, src, err = r.string(src); err != nil {
+			return ls, nil, err
+		}
+		if val, src, err = r.string(src); err != nil {
+			return ls, nil, err
+		}
+		r.builder.Add(name, val)
+	}
+	return r.builder.Labels(), src, nil
+}
