@@ -167,7 +167,7 @@ func (r *alertingRule) adopt(from *alertingRule) {
 	r.restored = from.restored
 }
 
-func (r *alertingRule) status() RuleStatus {
+func (r *alertingRule) status(withAlerts bool) RuleStatus {
 	s := r.coreStatus()
 	s.Alerting = true
 	s.Duration, s.KeepFiringFor, s.Annotations = r.hold, r.keepFiringFor, r.annotations
@@ -177,6 +177,8 @@ func (r *alertingRule) status() RuleStatus {
 	if !s.LastEvaluation.IsZero() {
 		s.State = r.alerts.Max()
 	}
-	s.Alerts = r.alerts.Active()
+	if withAlerts {
+		s.Alerts = r.alerts.Active()
+	}
 	return s
 }

@@ -215,8 +215,12 @@ func (d *decoder) texts(kind string, nodes map[string]yaml.Node) map[string]stri
 
 // duration returns the duration of a field, 0 if it is absent.
 func (d *decoder) duration(field string, n *yaml.Node) time.Duration {
-	text := d.text(field, n)
 	if n.IsZero() || n.Tag == "!!null" {
+		return 0
+	}
+	faults := len(d.faults)
+	text := d.text(field, n)
+	if len(d.faults) > faults {
 		return 0
 	}
 	v, err := model.ParseDuration(text)

@@ -200,7 +200,7 @@ func (g *group) close() {
 }
 
 // status returns a copy of what is known about the group.
-func (g *group) status() GroupStatus {
+func (g *group) status(withAlerts bool) GroupStatus {
 	s := GroupStatus{
 		File:        g.file,
 		Name:        g.spec.Name,
@@ -213,7 +213,7 @@ func (g *group) status() GroupStatus {
 	s.EvaluationTime, s.LastEvaluation, s.LastSlot = g.mu.took, g.mu.beganAt, g.mu.slot
 	g.mu.Unlock()
 	for i, r := range g.rules {
-		s.Rules[i] = r.status()
+		s.Rules[i] = r.status(withAlerts)
 	}
 	return s
 }

@@ -208,23 +208,24 @@ func (m *Manager) endLocked(g *group) {
 	})
 }
 
-// Groups returns the state of all groups, ordered by file and name.
-func (m *Manager) Groups() []GroupStatus {
+// Groups returns the state of all groups, ordered by file and name. The alerts
+// are left out unless withAlerts is true: there can be many.
+func (m *Manager) Groups(withAlerts bool) []GroupStatus {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	groups := slices.SortedFunc(maps.Values(m.mu.groups), compareGroups)
 	statuses := make([]GroupStatus, len(groups))
 	for i, g := range groups {
-		statuses[i] = g.status()
+		statuses[i] = g.status(withAlerts)
 	}
 	return statuses
 }
 
-// AlertingRules returns the state of the alerting rules of all groups, in the
-// order of Groups.
+// AlertingRules returns the state of the alerting rules of all groups with their
+// alerts, in the order of Groups.
 func (m *Manager) AlertingRules() []RuleStatus {
 	var alerting []RuleStatus
-	for _, g := range m.Groups() {
+	for _, g := range m.Groups(true) {
 		for _, r := range g.Rules {
 			if r.Alerting {
 				alerting = append(alerting, r)

@@ -40,7 +40,7 @@ func (r *recordingRule) evaluate(ctx context.Context, e *evaluation) (alerting.V
 	return vector, nil
 }
 
-func (r *recordingRule) status() RuleStatus { return r.coreStatus() }
+func (r *recordingRule) status(bool) RuleStatus { return r.coreStatus() }
 
 // hasDuplicates reports whether two samples have the same labels.
 func hasDuplicates(vector alerting.Vector) bool {

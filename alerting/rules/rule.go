@@ -42,8 +42,9 @@ type rule interface {
 	// evaluate evaluates the rule and returns the samples to be stored, whose
 	// labels differ from one another.
 	evaluate(ctx context.Context, e *evaluation) (alerting.Vector, error)
-	// status returns a copy of what is known about the rule.
-	status() RuleStatus
+	// status returns a copy of what is known about the rule, its alerts only
+	// if they are wanted.
+	status(withAlerts bool) RuleStatus
 }
 
 // ruleCore is what recording and alerting rules have in common.

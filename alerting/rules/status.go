@@ -49,7 +49,8 @@ type RuleStatus struct {
 	// State is the greatest among the alerts, Inactive without any, Unknown
 	// before the first evaluation.
 	State state.State
-	// Alerts are the pending and firing ones.
+	// Alerts are the pending and firing ones, in the order in which they were
+	// first seen; nil if they were not asked for.
 	Alerts []state.Alert
 }
 
