@@ -2,6 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -90,4 +94,177 @@ type BlockParent struct {
 // Max are replayed, Current is at work.
 type WALReplay struct {
 	Min, Max, Current int
+}
+
+// maxTSDBLimit is the greatest length of the lists of /status/tsdb.
+const maxTSDBLimit = 10000
+
+// statusTSDB serves /status/tsdb.
+func (a *API) statusTSDB(r *http.Request) (response, error) {
+	if a.opts.TSDB == nil {
+		return response{}, unavailable("database")
+	}
+	limit := 10
+	if s := r.Form.Get("limit"); s != "" {
+		var err error
+		if limit, err = strconv.Atoi(s); err != nil || limit < 1 {
+			return response{}, badData(errors.New("limit must be a positive number"))
+		}
+		if limit > maxTSDBLimit {
+			return response{}, badData(fmt.Errorf("limit must not exceed %d", maxTSDBLimit))
+		}
+	}
+	stats, err := a.opts.TSDB.Stats(r.Context(), limit)
+	if err != nil {
+		return response{}, err
+	}
+	return response{data: func(e *encoder) { e.tsdbStats(&stats) }}, nil
+}
+
+func (e *encoder) tsdbStats(s *TSDBStats) {
+	e.raw(`{"headStats":{"numSeries":`)
+	e.unsigned(s.NumSeries)
+	e.raw(`,"numLabelPairs":`)
+	e.integer(int64(s.NumLabelPairs))
+	e.raw(`,"chunkCount":`)
+	e.integer(s.ChunkCount)
+	e.raw(`,"minTime":`)
+	e.integer(s.MinTime)
+	e.raw(`,"maxTime":`)
+	e.integer(s.MaxTime)
+	e.raw(`},"seriesCountByMetricName":`)
+	e.cardinalities(s.SeriesByMetricName)
+	e.raw(`,"labelValueCountByLabelName":`)
+	e.cardinalities(s.ValuesByLabelName)
+	e.raw(`,"memoryInBytesByLabelName":`)
+	e.cardinalities(s.BytesByLabelName)
+	e.raw(`,"seriesCountByLabelValuePair":`)
+	e.cardinalities(s.SeriesByLabelValuePair)
+	e.rawByte('}')
+}
+
+func (e *encoder) cardinalities(list []Cardinality) {
+	e.rawByte('[')
+	for i, c := range list {
+		e.comma(i)
+		e.raw(`{"name":`)
+		e.str(c.Name)
+		e.raw(`,"value":`)
+		e.unsigned(c.Value)
+		e.rawByte('}')
+		e.spill()
+	}
+	e.rawByte(']')
+}
+
+// statusTSDBBlocks serves /status/tsdb/blocks.
+func (a *API) statusTSDBBlocks(r *http.Request) (response, error) {
+	if a.opts.TSDB == nil {
+		return response{}, unavailable("database")
+	}
+	blocks, err := a.opts.TSDB.Blocks(r.Context())
+	if err != nil {
+		return response{}, fmt.Errorf("error getting block metadata: %w", err)
+	}
+	return response{data: func(e *encoder) {
+		e.raw(`{"blocks":[`)
+		for i := range blocks {
+			e.comma(i)
+			e.block(&blocks[i])
+			e.spill()
+		}
+		e.raw(`]}`)
+	}}, nil
+}
+
+func (e *encoder) block(b *Block) {
+	e.raw(`{"ulid":`)
+	e.str(b.ULID)
+	e.raw(`,"minTime":`)
+	e.integer(b.MinTime)
+	e.raw(`,"maxTime":`)
+	e.integer(b.MaxTime)
+	e.raw(`,"stats":`)
+	e.blockStats(&b.Stats)
+	e.raw(`,"compaction":`)
+	e.blockCompaction(&b.Compaction)
+	e.raw(`,"version":`)
+	e.integer(int64(b.Version))
+	e.rawByte('}')
+}
+
+func (e *encoder) blockStats(s *BlockStats) {
+	e.rawByte('{')
+	n := 0
+	for _, c := range []struct {
+		field string
+		count uint64
+	}{
+		{`"numSamples":`, s.Samples},
+		{`"numFloatSamples":`, s.FloatSamples},
+		{`"numHistogramSamples":`, s.HistogramSamples},
+		{`"numSeries":`, s.Series},
+		{`"numChunks":`, s.Chunks},
+		{`"numTombstones":`, s.Tombstones},
+	} {
+		if c.count == 0 {
+			continue
+		}
+		e.comma(n)
+		n++
+		e.raw(c.field)
+		e.unsigned(c.count)
+	}
+	e.rawByte('}')
+}
+
+func (e *encoder) blockCompaction(c *BlockCompaction) {
+	e.raw(`{"level":`)
+	e.integer(int64(c.Level))
+	if len(c.Sources) > 0 {
+		e.raw(`,"sources":`)
+		e.strs(c.Sources)
+	}
+	if c.Deletable {
+		e.raw(`,"deletable":true`)
+	}
+	if len(c.Parents) > 0 {
+		e.raw(`,"parents":[`)
+		for i, p := range c.Parents {
+			e.comma(i)
+			e.raw(`{"ulid":`)
+			e.str(p.ULID)
+			e.raw(`,"minTime":`)
+			e.integer(p.MinTime)
+			e.raw(`,"maxTime":`)
+			e.integer(p.MaxTime)
+			e.rawByte('}')
+		}
+		e.rawByte(']')
+	}
+	if c.Failed {
+		e.raw(`,"failed":true`)
+	}
+	if len(c.Hints) > 0 {
+		e.raw(`,"hints":`)
+		e.strs(c.Hints)
+	}
+	e.rawByte('}')
+}
+
+// statusWALReplay serves /status/walreplay.
+func (a *API) statusWALReplay(*http.Request) (response, error) {
+	if a.opts.TSDB == nil {
+		return response{}, unavailable("database")
+	}
+	replay := a.opts.TSDB.WALReplay()
+	return response{data: func(e *encoder) {
+		e.raw(`{"min":`)
+		e.integer(int64(replay.Min))
+		e.raw(`,"max":`)
+		e.integer(int64(replay.Max))
+		e.raw(`,"current":`)
+		e.integer(int64(replay.Current))
+		e.rawByte('}')
+	}}, nil
 }
