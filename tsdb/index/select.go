@@ -1,0 +1,166 @@
+package index
+
+import (
+	"context"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Select returns the series that match all of the matchers; all series if there is none. A
+// label that a series does not have counts as empty. The bitmap belongs to the caller.
+func Select(ctx context.Context, p Postings, ms ...*labels.Matcher) (*roaring.Bitmap, error) {
+	set, err := p.All()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range ordered(ms) {
+		if set.IsEmpty() {
+			return set, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := narrow(ctx, p, set, m); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// ordered puts the matchers that are cheap and narrow first.
+func ordered(ms []*labels.Matcher) []*labels.Matcher {
+	if len(ms) < 2 {
+		return ms
+	}
+	out := slices.Clone(ms)
+	slices.SortStableFunc(out, func(a, b *labels.Matcher) int { return cost(a) - cost(b) })
+	return out
+}
+
+func cost(m *labels.Matcher) int {
+	regex := m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp
+	switch {
+	case m.Type == labels.MatchEqual && m.Value != "":
+		return 0
+	case regex && len(m.SetMatches()) > 0:
+		return 1
+	case !regex:
+		return 2
+	case m.Prefix() != "":
+		return 3
+	}
+	return 4
+}
+
+// narrow removes from set the series that do not match.
+func narrow(ctx context.Context, p Postings, set *roaring.Bitmap, m *labels.Matcher) error {
+	if m.Matches("") {
+		// Series without the label match: take away those whose value does not.
+		rejected, err := rejectedBy(ctx, p, m)
+		if err != nil || rejected == nil {
+			return err
+		}
+		set.AndNot(rejected)
+		return nil
+	}
+	accepted, err := acceptedBy(ctx, p, m)
+	if err != nil {
+		return err
+	}
+	set.And(accepted)
+	return nil
+}
+
+// acceptedBy returns the series that have the label with a value that matches. The matcher
+// does not match the empty string.
+func acceptedBy(ctx context.Context, p Postings, m *labels.Matcher) (*roaring.Bitmap, error) {
+	switch m.Type {
+	case labels.MatchEqual:
+		return p.Value(m.Name, m.Value)
+	case labels.MatchNotEqual: // != "": any other value would match the empty string.
+		return p.Name(m.Name)
+	}
+	// Regular expressions that match everything but the empty string are frequent.
+	if (m.Type == labels.MatchRegexp && m.Value == ".+") || (m.Type == labels.MatchNotRegexp && m.Value == "") {
+		return p.Name(m.Name)
+	}
+	dst := roaring.New()
+	if m.Type == labels.MatchRegexp {
+		if values := m.SetMatches(); len(values) > 0 {
+			return dst, p.AddValues(ctx, dst, m.Name, values)
+		}
+		return dst, p.AddMatching(ctx, dst, m.Name, m.Prefix(), m.Matches)
+	}
+	return dst, p.AddMatching(ctx, dst, m.Name, "", m.Matches)
+}
+
+// rejectedBy returns the series that have the label with a value that does not match; nil
+// if there can be none. The matcher matches the empty string.
+func rejectedBy(ctx context.Context, p Postings, m *labels.Matcher) (*roaring.Bitmap, error) {
+	switch m.Type {
+	case labels.MatchEqual: // = ""
+		return p.Name(m.Name)
+	case labels.MatchNotEqual:
+		return p.Value(m.Name, m.Value)
+	}
+	switch {
+	case m.Type == labels.MatchRegexp && m.Value == ".*":
+		// Values with a line break match as well: the expression has the s flag.
+		return nil, nil
+	case m.Type == labels.MatchRegexp && m.Value == "", m.Type == labels.MatchNotRegexp && m.Value == ".+":
+		return p.Name(m.Name)
+	}
+	dst := roaring.New()
+	doesNot := func(value string) bool { return !m.Matches(value) }
+	if m.Type == labels.MatchNotRegexp {
+		// What does not match is what the expression itself matches.
+		if values := m.SetMatches(); len(values) > 0 {
+			return dst, p.AddValues(ctx, dst, m.Name, values)
+		}
+		return dst, p.AddMatching(ctx, dst, m.Name, m.Prefix(), doesNot)
+	}
+	return dst, p.AddMatching(ctx, dst, m.Name, "", doesNot)
+}
+
+// LabelNames returns the names of the labels of the series that match all of the matchers,
+// in ascending order. The slice belongs to the caller.
+func LabelNames(ctx context.Context, p Postings, ms ...*labels.Matcher) ([]string, error) {
+	names, err := p.Names()
+	if err != nil || len(ms) == 0 {
+		return slices.Clone(names), err
+	}
+	set, err := Select(ctx, p, ms...)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		in, err := p.NameIn(set, name)
+		if err != nil {
+			return nil, err
+		}
+		if in {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// LabelValues returns the values that the label name has in the series that match all of the
+// matchers, in ascending order. The slice belongs to the caller.
+func LabelValues(ctx context.Context, p Postings, name string, ms ...*labels.Matcher) ([]string, error) {
+	if len(ms) == 0 {
+		values, err := p.Values(name)
+		return slices.Clone(values), err
+	}
+	set, err := Select(ctx, p, ms...)
+	if err != nil {
+		return nil, err
+	}
+	return p.ValuesIn(ctx, set, name)
+}
