@@ -41,7 +41,7 @@ func (d *Discovery) connect(ctx context.Context) (*clientv3.Client, error) {
 				MaxDelay:   max(d.tuning.minBackoff, d.tuning.maxBackoff/4),
 			},
 			MinConnectTimeout: time.Duration(d.cfg.DialTimeout),
-		})},
+		}), grpc.WithChainUnaryInterceptor(failFast)},
 	}
 	if d.cfg.TLSConfig != nil {
 		t, err := config.NewTLSConfigWithContext(ctx, d.cfg.TLSConfig)
@@ -49,6 +49,10 @@ func (d *Discovery) connect(ctx context.Context) (*clientv3.Client, error) {
 			return nil, fmt.Errorf("tls_config: %w", err)
 		}
 		cfg.TLS = t
+		if name := d.cfg.TLSConfig.ServerName; name != "" {
+			// The client would check the certificate against the endpoint instead.
+			cfg.DialOptions = append(cfg.DialOptions, grpc.WithAuthority(name))
+		}
 	}
 	if d.cfg.Username != "" {
 		password, err := d.password()
@@ -58,10 +62,32 @@ func (d *Discovery) connect(ctx context.Context) (*clientv3.Client, error) {
 		cfg.Username, cfg.Password = d.cfg.Username, password
 	}
 	client, err := clientv3.New(cfg)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, fmt.Errorf("log in: no answer within dial_timeout, %s", cfg.DialTimeout)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	return client, nil
+}
+
+// failFast makes requests fail when no member can be connected to, with the reason. The
+// etcd client waits for a connection instead, and when the time is up the reason is lost.
+func failFast(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return invoke(ctx, method, req, reply, cc, append(opts, grpc.WaitForReady(false))...)
+}
+
+// bound limits the time of a request. The returned function explains its error, in case
+// it was for that limit, and must be called.
+func bound(ctx context.Context, timeout time.Duration) (context.Context, func(error) error) {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	return bounded, func(err error) error {
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return fmt.Errorf("no answer within dial_timeout, %s", timeout)
+		}
+		return err
+	}
 }
 
 // password returns the password, from its file if it has one.

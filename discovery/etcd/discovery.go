@@ -192,10 +192,9 @@ func (d *Discovery) session(ctx context.Context, up chan<- []*targetgroup.Group)
 // probe asks etcd for its present revision, through the leader, and thereby whether it
 // is there and has gone on from where the state is.
 func (d *Discovery) probe(ctx context.Context, client *clientv3.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(d.cfg.DialTimeout))
-	defer cancel()
+	ctx, done := bound(ctx, time.Duration(d.cfg.DialTimeout))
 	resp, err := client.Get(ctx, d.cfg.Prefix, clientv3.WithKeysOnly())
-	if err != nil {
+	if err := done(err); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
 	if resp.Header.ClusterId != d.cluster {

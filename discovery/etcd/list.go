@@ -85,10 +85,10 @@ func (l *lister) nextPage(ctx context.Context) ([]keyValue, error) {
 }
 
 func (l *lister) get(ctx context.Context, limit int64, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
+	ctx, done := bound(ctx, l.timeout)
 	opts = append(opts, clientv3.WithRange(l.end), clientv3.WithLimit(limit), clientv3.WithRev(l.rev))
-	return l.client.Get(ctx, l.next, opts...)
+	resp, err := l.client.Get(ctx, l.next, opts...)
+	return resp, done(err)
 }
 
 // take notes how far resp goes and returns its keys.

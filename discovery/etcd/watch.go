@@ -76,7 +76,7 @@ func (d *Discovery) openWatch(ctx context.Context, client *clientv3.Client) (cli
 		clientv3.WithProgressNotify())
 	if !timer.Stop() {
 		cancel()
-		return nil, nil, fmt.Errorf("watch: not established within %s", timeout)
+		return nil, nil, fmt.Errorf("watch: not established within dial_timeout, %s", timeout)
 	}
 	return changes, cancel, nil
 }
