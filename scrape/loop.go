@@ -1,0 +1,255 @@
+package scrape
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gnomonhq/gnomon/scrape/parse"
+)
+
+// loop scrapes one target at its slots. A reload gives it other settings; when
+// its target is gone, its settings say so, and it ends the target's series and
+// itself, unless the target comes back before.
+type loop struct {
+	recorder *recorder
+	metrics  *metrics
+	log      *slog.Logger
+	// settings are replaced by the pool; changed wakes the loop then.
+	settings atomic.Pointer[settings]
+	changed  chan struct{}
+
+	// ended is set when a retired loop stops for good. After that it cannot be
+	// revived.
+	ended struct {
+		sync.Mutex
+		yes bool
+	}
+
+	lastSlot  int64     // nanoseconds, 0 before the first scrape
+	lastStart time.Time // of the last scrape
+	bodySize  int       // of the last body
+}
+
+func newLoop(r *recorder, m *metrics, log *slog.Logger, s *settings) *loop {
+	l := &loop{recorder: r, metrics: m, log: log, changed: make(chan struct{}, 1)}
+	l.settings.Store(s)
+	s.target.setFamilies(r.layout.Families())
+	return l
+}
+
+// target returns the target that the loop scrapes.
+func (l *loop) target() *Target { return l.settings.Load().target }
+
+// update gives the loop new settings. They take effect with the next scrape.
+func (l *loop) update(s *settings) {
+	if old := l.target(); old != s.target {
+		s.target.inherit(old)
+	}
+	l.settings.Store(s)
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// revive gives settings to a loop that was retired. It reports false if the loop
+// has ended.
+func (l *loop) revive(s *settings) bool {
+	l.ended.Lock()
+	defer l.ended.Unlock()
+	if l.ended.yes {
+		return false
+	}
+	l.update(s)
+	return true
+}
+
+// run scrapes until ctx is done, or the target is gone and its series are ended.
+func (l *loop) run(ctx context.Context) {
+	defer func() {
+		if err := l.recorder.close(); err != nil {
+			l.log.Warn("a group was not closed", "err", err)
+		}
+	}()
+	for {
+		s := l.settings.Load()
+		if s.retired {
+			if l.retire(ctx, s) {
+				return
+			}
+			continue
+		}
+		slot := s.schedule.next(time.Now().UnixNano(), l.lastSlot)
+		if !l.wait(ctx, time.Unix(0, slot)) {
+			if ctx.Err() != nil {
+				return
+			}
+			continue
+		}
+		l.metrics.slotsSkipped.Add(float64(s.schedule.skipped(slot, l.lastSlot)))
+		l.scrape(ctx, s, slot)
+		l.lastSlot = slot
+	}
+}
+
+// wait waits until the instant. It returns false if ctx is done or the settings
+// changed before.
+func (l *loop) wait(ctx context.Context, until time.Time) bool {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.changed:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// retire waits until the target would have been scraped twice more and then marks
+// its series stale, at the first of these slots. It returns false if the target
+// came back, true if the loop is to end.
+func (l *loop) retire(ctx context.Context, s *settings) bool {
+	if l.lastSlot != 0 {
+		first := s.schedule.next(time.Now().UnixNano(), l.lastSlot)
+		write := first + s.schedule.interval + s.schedule.interval/10
+		for !l.wait(ctx, time.Unix(0, write)) {
+			if ctx.Err() != nil {
+				// The server stops. It may go on where it was, so nothing ends.
+				return true
+			}
+			if !l.settings.Load().retired {
+				return false
+			}
+		}
+		l.ended.Lock()
+		defer l.ended.Unlock()
+		if !l.settings.Load().retired {
+			return false
+		}
+		if err := l.recorder.end(ctx, first/int64(time.Millisecond)); err != nil {
+			l.log.Warn("the series of a target that is gone were not marked stale", "err", err)
+		}
+		l.ended.yes = true
+		return true
+	}
+	l.ended.Lock()
+	defer l.ended.Unlock()
+	l.ended.yes = l.settings.Load().retired
+	return l.ended.yes
+}
+
+// scrapes has the buffers of the scrapes that run at the same time.
+var scrapes = sync.Pool{New: func() any { return new(parse.Scrape) }}
+
+// scrape does one scrape and writes its row.
+func (l *loop) scrape(ctx context.Context, s *settings, slot int64) {
+	start := time.Now()
+	t := s.schedule.timestamp(slot, start.UnixNano(), s.tolerance)
+	l.observeInterval(s, start)
+
+	buf := getBody(l.bodySize + bodySizeSlack)
+	defer putBody(buf)
+	body, contentType, err := (*buf)[:0], "", s.refusal
+	if err == nil {
+		body, contentType, err = s.fetch(ctx, body)
+		*buf = body[:0]
+		if err != nil && ctx.Err() != nil {
+			return // The server stops; the target is not to blame.
+		}
+	}
+	size := len(body)
+	if err != nil {
+		if size = 0; errors.Is(err, errBodySizeLimit) {
+			size = -1
+			l.metrics.exceededBodySize.Inc()
+		}
+		body = body[:0]
+	} else if size > 0 {
+		l.bodySize = size
+	}
+	l.record(ctx, s, scraped{start: start, t: t, body: body, contentType: contentType, size: size, err: err})
+	if s.extraMetrics {
+		l.metrics.scrapeSeconds.Observe(since(start).Seconds())
+	}
+}
+
+// scraped is what a fetch gave.
+type scraped struct {
+	start       time.Time
+	t           int64 // timestamp of the row
+	body        []byte
+	contentType string
+	size        int // of the body, for the report
+	err         error
+}
+
+// record parses the body and writes the row.
+func (l *loop) record(ctx context.Context, s *settings, f scraped) {
+	r := l.recorder
+	if err := r.open(s); err != nil {
+		l.log.Error("the scrape was not stored", "err", err)
+		s.target.report(time.UnixMilli(f.t), since(f.start), 0, err)
+		return
+	}
+	sc := scrapes.Get().(*parse.Scrape)
+	defer func() {
+		sc.Release()
+		scrapes.Put(sc)
+	}()
+	err := f.err
+	if len(f.body) == 0 {
+		// As in Prometheus, an empty body is a scrape without samples, whatever
+		// its content type is.
+		r.layout.Skip(sc)
+	} else if err = r.read(sc, s, f.body, f.contentType); err != nil {
+		l.log.Debug("the body was refused", "err", err)
+	}
+	if err != nil {
+		l.logFailure(s, err)
+	}
+	if err := r.writeTimed(ctx, sc, s, f.body, f.contentType, f.t); err != nil {
+		l.log.Error("samples with timestamps were not stored", "err", err)
+	}
+	took := since(f.start)
+	s.target.report(time.UnixMilli(f.t), took, sc.Kept, err)
+	up := 1.0
+	if err != nil {
+		up = 0
+	}
+	report := [syntheticCount]float64{
+		syntheticUp:              up,
+		syntheticDuration:        took.Seconds(),
+		syntheticScraped:         float64(sc.Total),
+		syntheticPostRelabelling: float64(sc.Kept),
+		syntheticSeriesAdded:     float64(sc.SeriesAdded),
+		syntheticTimeout:         s.target.timeout.Seconds(),
+		syntheticSampleLimit:     float64(s.sampleLimit),
+		syntheticBodySize:        float64(f.size),
+	}
+	if err := r.write(sc, f.t, report, s.extraMetrics, len(f.body) == 0 || err != nil); err != nil {
+		l.log.Error("the scrape was not stored", "err", err)
+	}
+}
+
+func (l *loop) logFailure(s *settings, err error) {
+	l.log.Debug("scrape failed", "target", s.target.String(), "err", err)
+	if s.failures != nil {
+		s.failures.Error(err.Error())
+	}
+}
+
+func (l *loop) observeInterval(s *settings, start time.Time) {
+	if !l.lastStart.IsZero() {
+		seconds := start.Sub(l.lastStart).Seconds()
+		label := s.target.interval.String()
+		l.metrics.intervalSeconds.WithLabelValues(label).Observe(seconds)
+		l.metrics.intervalHistogram.WithLabelValues(label).Observe(seconds)
+	}
+	l.lastStart = start
+}

@@ -1,0 +1,240 @@
+package parse
+
+import (
+	"math/bits"
+	"slices"
+	"sort"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/storage"
+)
+
+// Parse reads a body that came with the content type into s. The body may be
+// changed within its capacity; a byte of it to spare saves a copy. After an error
+// s has the counts of what was read, and Abort has to be called; otherwise Commit
+// or Abort.
+func (l *Layout) Parse(s *Scrape, body []byte, contentType string, opts *Options) error {
+	l.compact()
+	s.begin(l)
+	if err := l.media.choose(contentType, opts); err != nil {
+		return err
+	}
+	var err error
+	if l.media.positional {
+		x := text{
+			l: l, s: s, opts: opts, b: append(body, '\n'), size: len(body),
+			builder: labels.NewScratchBuilder(16),
+		}
+		err = x.run()
+	} else {
+		err = l.parseEntries(s, body, contentType, opts)
+	}
+	switch {
+	case err != nil:
+		return err
+	case s.overLimit || opts.SampleLimit > 0 && s.stored() > opts.SampleLimit:
+		return ErrSampleLimit
+	case s.overBuckets:
+		return ErrBucketLimit
+	}
+	return nil
+}
+
+// Skip readies s for a scrape without a body: it has no samples.
+func (l *Layout) Skip(s *Scrape) {
+	s.begin(l)
+	l.Abort(s)
+}
+
+// Abort forgets what only this body had.
+func (l *Layout) Abort(s *Scrape) {
+	for _, id := range s.made {
+		l.forget(id)
+	}
+	s.made, s.fresh, s.Timed = s.made[:0], s.fresh[:0], s.Timed[:0]
+	s.Row.Present = s.Row.Present[:0].Grow(l.width)
+	s.Row.Histograms, s.Row.Exemplars, s.Row.StartTimes = s.Row.Histograms[:0], s.Row.Exemplars[:0], nil
+}
+
+// Commit gets columns for the new series and completes the row. If to fails,
+// Commit fails: then Abort has to be called, and the columns that to handed out
+// belong to nobody.
+func (l *Layout) Commit(s *Scrape, to Columns) error {
+	changed := l.stale || len(s.made) > 0 || len(s.fresh) > 0 || !sameSet(s.seen, l.live)
+	if changed {
+		s.owned = l.owned(s.owned, s.seen)
+		if err := l.bind(s, to); err != nil {
+			return err
+		}
+		l.forgetVanished(s)
+		l.live = append(l.live[:0], s.seen...)
+		l.columns = l.owned(l.columns, l.live)
+		l.stale = false
+	}
+	l.scrapes++
+	s.Row.Present = append(s.Row.Present[:0], l.columns...)
+	for w, word := range s.sideCols {
+		if word != 0 {
+			s.Row.Present = s.Row.Present.Grow((w + 1) << 6)
+			s.Row.Present[w] |= word
+		}
+	}
+	if !slices.IsSortedFunc(s.Row.Histograms, byColumn) {
+		slices.SortFunc(s.Row.Histograms, byColumn)
+	}
+	if s.starts {
+		for len(s.startTimes) < len(s.Row.Values) {
+			s.startTimes = append(s.startTimes, 0)
+		}
+		s.Row.StartTimes = s.startTimes[:len(s.Row.Values)]
+	}
+	l.tellMetadata(to)
+	return nil
+}
+
+func byColumn(a, b storage.HistogramSample) int { return int(a.Column) - int(b.Column) }
+
+// sameSet reports whether two sets are equal.
+func sameSet(a, b storage.Bitmap) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	for _, w := range b[len(a):] {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// bind gives the new series of the body their columns.
+func (l *Layout) bind(s *Scrape, to Columns) error {
+	refused := 0
+	for i := range s.fresh {
+		n := &s.fresh[i]
+		n.column = noColumn
+		c, ok, err := to.AddColumn(n)
+		if err != nil {
+			return err
+		}
+		if ok {
+			n.column = uint32(c)
+		} else {
+			refused++
+		}
+	}
+	s.SeriesAdded -= refused
+	shared := map[uint32]bool{}
+	for i := range s.fresh {
+		l.bindOne(s, &s.fresh[i], shared, to)
+	}
+	if len(shared) > 0 {
+		l.share(s, shared)
+	}
+	return nil
+}
+
+// bindOne puts a new series into the row, unless the row has its column. Then
+// several lines stand for one series; the column is added to shared.
+func (l *Layout) bindOne(s *Scrape, n *NewSeries, shared map[uint32]bool, to Columns) {
+	known := &l.lines[n.line]
+	if n.column == noColumn {
+		s.seen.Unset(storage.Column(n.line))
+		if known.column == markFresh {
+			l.forget(n.line) // The next body is to try again.
+		}
+		return
+	}
+	c := storage.Column(n.column)
+	l.width = max(l.width, int(c)+1)
+	s.Row.Values = growTo(s.Row.Values, l.width)
+	s.owned, s.sideCols = s.owned.Grow(l.width), s.sideCols.Grow(l.width)
+	taken := s.owned.Has(c) || s.sideCols.Has(c)
+	if known.column == markFresh {
+		known.column, known.about = n.column, n.family
+	} else {
+		l.sides[known.about].column = n.column
+		s.sideCols.Set(c)
+	}
+	if taken {
+		shared[n.column] = true
+		s.Duplicates++
+		return
+	}
+	if known.column < firstMark {
+		s.owned.Set(c)
+	}
+	s.put(n.column, &sample{value: n.value, h: n.h, fh: n.fh, start: n.start, exemplars: n.exemplars})
+	if n.family != 0 {
+		to.SetMetadata(c, l.families.get(n.family).Metadata)
+	}
+}
+
+// share makes sides of all lines that stand for a shared column.
+func (l *Layout) share(s *Scrape, shared map[uint32]bool) {
+	for id := range l.lines {
+		if c := l.lines[id].column; c < firstMark && shared[c] {
+			l.toSide(uint32(id))
+			s.sideCols.Set(storage.Column(c))
+		}
+	}
+}
+
+// forgetVanished forgets the lines that the body before had and this one has
+// not.
+func (l *Layout) forgetVanished(s *Scrape) {
+	var reread []uint32
+	for w, word := range l.live {
+		if w < len(s.seen) {
+			word &^= s.seen[w]
+		}
+		for ; word != 0; word &= word - 1 {
+			id := uint32(w<<6 | bits.TrailingZeros64(word))
+			n := l.lines[id]
+			l.forget(id)
+			if n.column == markHelp || n.column == markType {
+				reread = append(reread, familyOf(&n))
+			}
+		}
+	}
+	for _, family := range slices.Compact(reread) {
+		l.forgetComments(s, family)
+	}
+}
+
+// forgetComments forgets the comments that a family has left, so that those of
+// the next body are read again: the one that vanished may have been the last
+// word.
+func (l *Layout) forgetComments(s *Scrape, family uint32) {
+	for id := range l.lines {
+		n := &l.lines[id]
+		if (n.column == markHelp || n.column == markType) && familyOf(n) == family {
+			l.forget(uint32(id))
+			s.seen.Unset(storage.Column(id))
+		}
+	}
+}
+
+// tellMetadata passes on what changed in families, and forgets the families that
+// are gone.
+func (l *Layout) tellMetadata(to Columns) {
+	if changed := l.families.changed; len(changed) > 0 {
+		sort.Slice(changed, func(i, j int) bool { return changed[i] < changed[j] })
+		for _, id := range slices.Compact(changed) {
+			m := l.families.get(id).Metadata
+			l.eachOfFamily(id, func(c storage.Column) { to.SetMetadata(c, m) })
+		}
+		l.families.changed = changed[:0]
+	}
+	if l.scrapes%familyGrace == 0 {
+		for _, id := range l.families.expire(l.scrapes) {
+			l.clearFamily(id)
+		}
+	}
+}

@@ -1,0 +1,333 @@
+package parse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
+	"github.com/prometheus/prometheus/model/textparse"
+)
+
+// typeCodes are the types of families as the upper byte of line.about has them.
+var typeCodes = []model.MetricType{
+	model.MetricTypeUnknown, model.MetricTypeCounter, model.MetricTypeGauge,
+	model.MetricTypeHistogram, model.MetricTypeSummary,
+}
+
+const (
+	typeShift  = 24
+	familyMask = 1<<typeShift - 1
+)
+
+func familyOf(n *line) uint32 { return n.about & familyMask }
+
+// text parses one body of the text format.
+type text struct {
+	l    *Layout
+	s    *Scrape
+	opts *Options
+	b    []byte // the body and a line break
+	size int    // of the body
+	pos  int
+	prev uint32 // the line before pos
+	// family and typ are what the comments before pos told: the family of the
+	// last one and the type of the last TYPE line.
+	family  uint32
+	typ     model.MetricType
+	builder labels.ScratchBuilder
+	// foreigner has read the line at pos, if it is not nil.
+	foreigner textparse.Parser
+}
+
+// run parses the body.
+func (x *text) run() error {
+	for x.pos < x.size {
+		x.fast()
+		if x.pos >= x.size {
+			break
+		}
+		done, err := x.slow()
+		if err != nil {
+			return fmt.Errorf("line %d: %w", 1+bytes.Count(x.b[:x.pos], []byte{'\n'}), err)
+		}
+		if done {
+			break
+		}
+	}
+	return nil
+}
+
+// fast parses lines as long as they are those that are expected.
+func (x *text) fast() {
+	var (
+		b, lines, seed = x.b, x.l.lines, x.l.seed
+		values, seen   = x.s.Row.Values, x.s.seen
+		pos, prev      = x.pos, x.prev
+		samples, kept  int
+	)
+	for pos < x.size {
+		id := lines[prev].next
+		n := &lines[id]
+		at := pos + int(n.size)
+		if at > len(b) || maphash.Bytes(seed, b[pos:at]) != n.hash {
+			break
+		}
+		w, bit := id>>6, uint64(1)<<(id&63)
+		if seen[w]&bit != 0 {
+			break
+		}
+		if n.column >= markComment && n.column <= markHelp {
+			if n.column != markComment {
+				x.family = familyOf(n)
+				if n.column == markType {
+					x.typ = typeCodes[n.about>>typeShift]
+				}
+			}
+			seen[w] |= bit
+			pos, prev = at, id
+			continue
+		}
+		if n.column >= firstMark && n.column != markDropped {
+			break
+		}
+		v, end, ok := number(b, at)
+		if !ok {
+			break
+		}
+		if b[end] != '\n' {
+			var timed bool
+			if _, timed, end, ok = timestamp(b, end); !ok || timed && x.opts.HonorTimestamps {
+				break
+			}
+			end--
+		}
+		if n.column < firstMark {
+			values[n.column] = v
+			kept++
+		}
+		seen[w] |= bit
+		samples++
+		pos, prev = end+1, id
+	}
+	x.pos, x.prev = pos, prev
+	x.s.Total += samples
+	x.s.Kept += kept
+}
+
+// slow parses the line at pos, whatever it is. done says that the body ends
+// here.
+func (x *text) slow() (done bool, err error) {
+	b := x.b
+	switch {
+	case b[x.pos] == 0:
+		// Prometheus takes a zero byte at the beginning of a line for the end.
+		return true, nil
+	case b[x.pos] == '\n':
+		x.pos++
+		return false, nil
+	case b[x.pos] == '#':
+		if c, ok := scanComment(b, x.pos); ok {
+			x.comment(&c)
+			return false, nil
+		}
+		return x.foreign()
+	}
+	if end := skipBlanks(b, x.pos); b[end] == '\n' {
+		x.pos = end + 1
+		return false, nil
+	}
+	if id := x.expected(); id != start {
+		return x.plain(id, x.pos+int(x.l.lines[id].size))
+	}
+	scan := &x.l.scratch
+	if !scan.scan(b, x.pos) {
+		return x.foreign()
+	}
+	return x.plain(start, scan.value)
+}
+
+// expected returns the line that is expected at pos, if it is a sample and is
+// there, else start.
+func (x *text) expected() uint32 {
+	id := x.l.lines[x.prev].next
+	n := &x.l.lines[id]
+	at := x.pos + int(n.size)
+	if n.size == 0 || at > len(x.b) || n.column >= markComment && n.column <= markHelp ||
+		maphash.Bytes(x.l.seed, x.b[x.pos:at]) != n.hash {
+		return start
+	}
+	return id
+}
+
+// plain takes the sample at pos, whose number is at value. id is its line, or
+// start if that has to be found.
+func (x *text) plain(id uint32, value int) (done bool, err error) {
+	v, end, ok := number(x.b, value)
+	if !ok {
+		return x.foreign()
+	}
+	t, timed, next, ok := timestamp(x.b, end)
+	if !ok {
+		return x.foreign()
+	}
+	smp := sample{value: v, t: t, timed: timed && x.opts.HonorTimestamps}
+	if id != start {
+		x.s.Total++
+		x.prev = id
+		err = x.s.takeKnown(x.l, x.opts, id, &smp, x)
+	} else {
+		smp.hash, smp.size = maphash.Bytes(x.l.seed, x.b[x.pos:value]), value-x.pos
+		err = x.sample(&smp)
+	}
+	if err == nil {
+		x.pos = next
+	}
+	return false, err
+}
+
+// sample takes a sample that is not where it was expected.
+func (x *text) sample(smp *sample) error {
+	id, isNew, err := x.s.take(x.l, x.opts, smp, x)
+	if id != start {
+		x.link(id, isNew)
+	}
+	return err
+}
+
+// exposedLabels implements labeler for the line that was scanned last.
+func (x *text) exposedLabels() labels.Labels {
+	p := x.foreigner
+	if p == nil {
+		if scan := &x.l.scratch; scan.scan(x.b, x.pos) {
+			return scan.build(x.b, x.typ, &x.builder)
+		}
+		p = x.newForeigner()
+		// It read the same bytes before without an error.
+		_, _ = p.Next()
+	}
+	var ls labels.Labels
+	p.Labels(&ls)
+	// That parser has not seen the TYPE line.
+	lb := labels.NewBuilder(ls)
+	ls.Range(func(l labels.Label) { lb.Set(l.Name, normalizeBound(x.typ, l.Name, l.Value)) })
+	return lb.Labels()
+}
+
+func (x *text) familyID() uint32 { return x.family }
+
+// link makes id the line that comes after the one before.
+func (x *text) link(id uint32, isNew bool) {
+	if lines := x.l.lines; lines[x.prev].next != id {
+		if isNew {
+			lines[id].next = lines[x.prev].next
+		}
+		lines[x.prev].next = id
+	}
+	x.prev = id
+}
+
+// comment takes a comment line.
+func (x *text) comment(c *comment) {
+	hash := maphash.Bytes(x.l.seed, x.b[x.pos:c.end])
+	id := x.l.index.find(x.l.lines, hash)
+	isNew := id == 0
+	if isNew {
+		n := line{hash: hash, size: uint32(c.end - x.pos), column: c.mark}
+		if c.mark != markComment {
+			n.about = x.metadata(c)
+		}
+		id = x.s.add(x.l, n)
+	}
+	if n := &x.l.lines[id]; n.column != markComment {
+		x.family = familyOf(n)
+		if n.column == markType {
+			x.typ = typeCodes[n.about>>typeShift]
+		}
+	}
+	x.link(id, isNew)
+	x.s.mark(id)
+	x.pos = c.end
+}
+
+// metadata records what a HELP or TYPE line says and returns the line's about.
+func (x *text) metadata(c *comment) uint32 {
+	f := x.l.families
+	var about uint32
+	if c.mark == markHelp {
+		about = f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Help = string(c.text) })
+	} else {
+		about = f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Type = c.typ })
+		for code, typ := range typeCodes {
+			if typ == c.typ {
+				f.addLines(about, 1, x.l.scrapes)
+				return about | uint32(code)<<typeShift
+			}
+		}
+	}
+	f.addLines(about, 1, x.l.scrapes)
+	return about
+}
+
+// foreign lets Prometheus's parser read the line at pos, which the grammar of
+// this package does not know.
+func (x *text) foreign() (done bool, err error) {
+	p := x.newForeigner()
+	entry, err := p.Next()
+	switch {
+	case errors.Is(err, io.EOF):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	switch entry {
+	case textparse.EntrySeries:
+		return false, x.foreignSample(p)
+	case textparse.EntryHelp:
+		name, help := p.Help()
+		x.comment(&comment{mark: markHelp, name: name, text: help, end: x.lineEnd(name)})
+	case textparse.EntryType:
+		name, typ := p.Type()
+		x.comment(&comment{mark: markType, name: name, typ: typ, end: x.lineEnd(name)})
+	default:
+		x.comment(&comment{mark: markComment, end: x.lineEnd(p.Comment())})
+	}
+	return false, nil
+}
+
+func (x *text) newForeigner() textparse.Parser {
+	// It appends a line break, which is there already.
+	return textparse.NewPromParser(x.b[x.pos:x.size], labels.NewSymbolTable(), false)
+}
+
+func (x *text) foreignSample(p textparse.Parser) error {
+	series, t, v := p.Series()
+	end := x.offset(series) + len(series)
+	value := skipBlanks(x.b, end)
+	smp := sample{hash: maphash.Bytes(x.l.seed, x.b[x.pos:value]), size: value - x.pos, value: v}
+	if t != nil && x.opts.HonorTimestamps {
+		smp.t, smp.timed = *t, true
+	}
+	if value == end && x.b[end-1] != '}' {
+		// Where the name ends depends on what follows.
+		smp.size = 0
+	}
+	x.foreigner = p
+	err := x.sample(&smp)
+	x.foreigner = nil
+	x.pos = x.lineEnd(series)
+	return err
+}
+
+// offset returns the position of part, which is a part of the body.
+func (x *text) offset(part []byte) int { return cap(x.b) - cap(part) }
+
+// lineEnd returns the position of the line after the one that part ends in.
+func (x *text) lineEnd(part []byte) int {
+	at := x.offset(part) + len(part)
+	return at + bytes.IndexByte(x.b[at:], '\n') + 1
+}
