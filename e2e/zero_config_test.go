@@ -12,7 +12,7 @@ import (
 )
 
 // A binary in an empty folder watches itself and its machine, and says so.
-func TestZeroConfig(t *testing.T) {
+func TestZeroConfiguration(t *testing.T) {
 	// Folders below a symbolic link would be reported by another name than Dir.
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)

@@ -1,0 +1,67 @@
+# Gnomon's commands. `make help` lists them; README.md has the two that matter first.
+
+# One set of build settings, so that everything shares one build cache. The race detector
+# alone needs cgo, and with it a C compiler.
+export CGO_ENABLED = 0
+export GOFLAGS := -trimpath -buildvcs=false
+
+VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v*' --dirty 2>/dev/null)),0.0.0-$(shell git describe --always --dirty 2>/dev/null))
+REVISION := $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
+BRANCH   := $(or $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null),unknown)
+STAMP    := github.com/prometheus/common/version
+LDFLAGS  := -X $(STAMP).Version=$(VERSION) -X $(STAMP).Revision=$(REVISION) -X $(STAMP).Branch=$(BRANCH)
+
+# Every folder with a go.mod; e2e/ needs the binary and is tested by a target of its own.
+MODULES := $(sort $(dir $(shell find . -name go.mod -not -path '*/.*/*' -not -path '*/testdata/*')))
+UNIT    := $(filter-out ./e2e/,$(MODULES))
+
+# $(call each,modules,command) runs a shell command in the folders of modules.
+each = @set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
+
+FUZZTIME ?= 20s
+SOAKTIME ?= 1h
+ARGS     ?=
+
+.PHONY: help build run test lint unit e2e race fuzz bench soak clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+build: ## bin/gnomon, one static binary
+	@echo "Building bin/gnomon $(VERSION). The Go modules it needs are installed into $$(go env GOMODCACHE)."
+	go build -ldflags '-s -w $(LDFLAGS)' -o bin/gnomon ./cmd/gnomon
+
+run: build ## build and start: watches itself and this machine, data in ./data (ARGS='--flag=value')
+	bin/gnomon $(ARGS)
+
+test: lint unit e2e ## all tests of all modules, with real servers
+
+lint: ## gofmt, go vet and staticcheck (staticcheck.conf) on all modules
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:" $$unformatted; exit 1; }
+	$(call each,$(MODULES),go vet ./...)
+	@staticcheck=$$(go tool -n staticcheck); set -e; \
+	for m in $(MODULES); do echo "$$m: staticcheck ./..."; (cd $$m && $$staticcheck ./...); done
+
+unit: ## the tests of all modules but e2e, the seeds of the fuzz targets included
+	$(call each,$(UNIT),go test ./...)
+
+e2e: build ## the binary beside a real etcd, Alertmanager and node exporter, built from their Go modules
+	@set -e; cd e2e; go list -f '{{.ImportPath}} {{.Module.Version}}' tool | while read -r package version; do \
+	echo "Building $$package $$version for the tests into $$(go env GOCACHE)."; go tool -n $$package >/dev/null; done
+	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon go test -count=1 -timeout=20m ./...
+
+race: ## the tests of all modules but e2e under the race detector; needs a C compiler
+	$(call each,$(UNIT),CGO_ENABLED=1 go test -race ./...)
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's|/[^/]*:func | |' | while read -r dir target; do \
+	echo "$$dir: $$target for $(FUZZTIME)"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; done
+
+bench: ## every benchmark once
+	$(call each,$(UNIT),go test -run '^$$' -bench . -benchmem ./...)
+
+soak: build ## kill the server under load for SOAKTIME (1h)
+	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon go test -count=1 -timeout=0 -run '^TestCrash$$' -v . -args -soak=$(SOAKTIME)
+
+clean: ## remove what build made; data stays
+	rm -rf bin
