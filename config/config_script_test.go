@@ -43,7 +43,12 @@ func memoryFiles(content map[string]string) files {
 }
 
 // TestScripts runs the scripts in testdata/scripts: files are put with `file`,
-// and `load` prints the error of loading the main file, or what was loaded.
+// and `load` prints the error of loading the main file, one fault a line, or
+// what was loaded. Expectations are rewritten by
+//
+//	go test ./config -run TestScripts -args -rewrite
+//
+// which is right only after every change in them was understood.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		content := map[string]string{}

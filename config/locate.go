@@ -13,7 +13,7 @@ import (
 // fault by no more than that.
 const (
 	maxProbes = 600
-	maxSearch = 3 * time.Second
+	maxSearch = 10 * time.Second
 )
 
 // located is where a message has its cause.
@@ -124,13 +124,19 @@ func (s *search) keepIf(n *yaml.Node, content []*yaml.Node) bool {
 }
 
 // reduceList reduces a list to the element with the fault, or to it and those
-// before it that it clashes with. Elements are decoded and checked in order,
-// so the shortest beginning of the list with the fault ends in its cause.
+// before it that it clashes with.
 func (s *search) reduceList(n *yaml.Node) {
-	s.bisect(len(n.Content), func(count int) bool { return s.keepIf(n, n.Content[:count]) })
-	if last := len(n.Content) - 1; last > 0 && s.keepIf(n, n.Content[last:]) {
-		return
+	// Halving finds an element that is faulty by itself, and what is decoded
+	// on the way halves, too.
+	for len(n.Content) > 1 {
+		middle := len(n.Content) / 2
+		if !s.keepIf(n, n.Content[:middle]) && !s.keepIf(n, n.Content[middle:]) {
+			break
+		}
 	}
+	// What is left may clash. Elements are decoded and checked in order, so
+	// the shortest beginning of the list with the fault ends in its cause.
+	s.bisect(len(n.Content), func(count int) bool { return s.keepIf(n, n.Content[:count]) })
 	s.bisect(len(n.Content), func(count int) bool { return s.keepIf(n, n.Content[len(n.Content)-count:]) })
 	if last := len(n.Content) - 1; last > 1 {
 		s.keepIf(n, []*yaml.Node{n.Content[0], n.Content[last]})

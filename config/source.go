@@ -49,7 +49,8 @@ type files struct {
 
 // diskFiles reads from the operating system.
 func diskFiles() files {
-	return files{read: readBounded, glob: filepath.Glob}
+	read := func(path string) ([]byte, error) { return readBounded(path, maxFileBytes) }
+	return files{read: read, glob: filepath.Glob}
 }
 
 // remembering returns f with every file read at most once, so that one load
@@ -73,19 +74,19 @@ func (f files) remembering() files {
 	}
 }
 
-// readBounded reads a file of at most maxFileBytes.
-func readBounded(path string) ([]byte, error) {
+// readBounded reads a file of at most limit bytes.
+func readBounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if len(content) > maxFileBytes {
-		return nil, fmt.Errorf("read %s: larger than the limit of %d bytes", path, maxFileBytes)
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("read %s: larger than the limit of %d bytes", path, limit)
 	}
 	return content, nil
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,10 +22,10 @@ import (
 func watch(t *testing.T, opts WatcherOptions, body func(w *Watcher, step func() int)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		reloads := 0
+		var reloads atomic.Int64
 		reload := opts.Reload
 		opts.Reload = func(ctx context.Context) (string, error) {
-			reloads++
+			reloads.Add(1)
 			return reload(ctx)
 		}
 		w, err := NewWatcher(opts)
@@ -32,10 +34,10 @@ func watch(t *testing.T, opts WatcherOptions, body func(w *Watcher, step func() 
 		go func() { done <- w.Run(ctx) }()
 		synctest.Wait()
 		body(w, func() int {
-			before := reloads
+			before := reloads.Load()
 			time.Sleep(w.opts.Interval)
 			synctest.Wait()
-			return reloads - before
+			return int(reloads.Load() - before)
 		})
 		cancel()
 		require.NoError(t, <-done)
@@ -91,7 +93,7 @@ func TestWatcherRepeatsFailedReload(t *testing.T) {
 func TestWatcherReportsUnreadableFileOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p.yml")
 	src := Source{Path: path}
-	var log bytes.Buffer
+	var log lockedBuffer
 	opts := WatcherOptions{
 		Source: src, Interval: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Reload: func(context.Context) (string, error) { return Checksum(src) },
@@ -114,4 +116,22 @@ func TestNewWatcherNeedsReload(t *testing.T) {
 	require.Error(t, err)
 	_, err = NewWatcher(WatcherOptions{Reload: func(context.Context) (string, error) { return "", errors.New("x") }})
 	require.NoError(t, err)
+}
+
+// lockedBuffer is a buffer for a log that is read while it is written.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
 }
