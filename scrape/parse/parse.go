@@ -141,7 +141,9 @@ func (l *Layout) bind(s *Scrape, to Columns) error {
 }
 
 // bindOne puts a new series into the row, unless the row has its column. Then
-// several lines stand for one series; the column is added to shared.
+// several lines stand for one series; the column is added to shared. What the
+// row has stays, although it may be from the later one of the two lines: from the
+// next body on, the first one counts.
 func (l *Layout) bindOne(s *Scrape, n *NewSeries, shared map[uint32]bool, to Columns) {
 	known := &l.lines[n.line]
 	if n.column == noColumn {
