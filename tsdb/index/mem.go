@@ -255,7 +255,8 @@ func (l *labelIndex) sortLocked(symbols *Symbols) {
 	slices.SortFunc(added, byValue)
 	merged := make([]valueEntry, 0, len(l.values))
 	for _, e := range l.sorted {
-		if l.values[e.symbol] == nil {
+		// The number of a value that went may stand for another one by now, which is in added.
+		if l.values[e.symbol] == nil || symbols.String(e.symbol) != e.value {
 			continue
 		}
 		for len(added) > 0 && added[0].value < e.value {

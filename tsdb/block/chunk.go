@@ -1,0 +1,201 @@
+package block
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/encoding"
+)
+
+// Chunk is a run of one series' values over the rows of a timeline, as it is written.
+type Chunk struct {
+	Kind storage.Kind
+	// Timeline is what Writer.AddTimeline returned. The chunk covers its rows FirstRow to
+	// FirstRow+Rows-1.
+	Timeline       uint32
+	FirstRow, Rows uint32
+	// Presence says at which of the rows there is a value, row FirstRow+i at bit i%64 of
+	// word i/64; nil means at all of them. (It is a set of rows, in the shape of a set of
+	// columns.)
+	Presence storage.Bitmap
+	// StartTimes are the start timestamps as encoding.AppendTimes made them, one per value;
+	// empty if there is none.
+	StartTimes []byte
+	// Values are the values as encoding.AppendFloats, AppendHistograms or
+	// AppendFloatHistograms made them, one per present row. The writer does not decode them.
+	Values []byte
+}
+
+// values is the number of values of the chunk.
+func (c *Chunk) values() int {
+	if c.Presence == nil {
+		return int(c.Rows)
+	}
+	return c.Presence.Count()
+}
+
+// check holds a chunk against its timeline.
+func (c *Chunk) check(timelines []timelineEntry) error {
+	switch {
+	case c.Kind > storage.KindFloatHistogram:
+		return fmt.Errorf("chunk of kind %d", c.Kind)
+	case int(c.Timeline) >= len(timelines):
+		return fmt.Errorf("chunk of timeline %d, there are %d", c.Timeline, len(timelines))
+	case c.Rows == 0 || uint64(c.FirstRow)+uint64(c.Rows) > uint64(timelines[c.Timeline].rows):
+		return fmt.Errorf("chunk of rows %d+%d, timeline %d has %d", c.FirstRow, c.Rows, c.Timeline, timelines[c.Timeline].rows)
+	case c.Presence != nil && !presenceFits(c.Presence, int(c.Rows)):
+		return fmt.Errorf("chunk with a presence beyond its %d rows, or without any", c.Rows)
+	case len(c.Values) == 0:
+		return fmt.Errorf("chunk without values")
+	}
+	return nil
+}
+
+func presenceFits(p storage.Bitmap, rows int) bool {
+	for w := len(p) - 1; w >= 0; w-- {
+		if p[w] != 0 {
+			return w*64+bits.Len64(p[w]) <= rows
+		}
+	}
+	return false
+}
+
+// append appends the chunk as it lies in a page.
+func (c *Chunk) append(dst []byte) []byte {
+	if c.Presence != nil {
+		for i := range int(c.Rows+7) / 8 {
+			b := byte(0)
+			if w := i >> 3; w < len(c.Presence) {
+				b = byte(c.Presence[w] >> (8 * (i & 7)))
+			}
+			dst = append(dst, b)
+		}
+	}
+	if len(c.StartTimes) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(c.StartTimes)))
+		dst = append(dst, c.StartTimes...)
+	}
+	return append(dst, c.Values...)
+}
+
+// location is where bytes lie in the pages of the data file.
+type location struct {
+	page, offset, length uint32
+}
+
+// ChunkRef is a chunk in the directory of a block: everything but its bytes.
+type ChunkRef struct {
+	Kind           storage.Kind
+	Timeline       uint32
+	FirstRow, Rows uint32
+	// HasPresence and HasStartTimes say what the chunk has beside values.
+	HasPresence, HasStartTimes bool
+
+	at location
+}
+
+// Size is the number of bytes of the chunk.
+func (c *ChunkRef) Size() int { return int(c.at.length) }
+
+// Flags of a chunk in the directory; they never change.
+const (
+	chunkKindMask   = 0x03
+	chunkPresence   = 0x04
+	chunkStartTimes = 0x08
+	chunkFlags      = 0x0f
+)
+
+// appendRef appends a chunk to the directory. Pages count from base, the first page of the frame.
+func (c *ChunkRef) append(dst []byte, base uint32) []byte {
+	flags := byte(c.Kind)
+	if c.HasPresence {
+		flags |= chunkPresence
+	}
+	if c.HasStartTimes {
+		flags |= chunkStartTimes
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(c.Timeline))
+	dst = binary.AppendUvarint(dst, uint64(c.FirstRow))
+	dst = binary.AppendUvarint(dst, uint64(c.Rows))
+	return c.at.append(dst, base)
+}
+
+func (l location) append(dst []byte, base uint32) []byte {
+	dst = binary.AppendUvarint(dst, uint64(l.page-base))
+	dst = binary.AppendUvarint(dst, uint64(l.offset))
+	return binary.AppendUvarint(dst, uint64(l.length))
+}
+
+func readLocation(r *byteReader, base uint32) location {
+	page := uint64(base) + r.uvarint()
+	if page > 1<<32-1 {
+		r.bad = true
+	}
+	return location{page: uint32(page), offset: r.uint32(), length: r.uint32()}
+}
+
+// readChunkRef reads a chunk of the directory and checks it, all but its bytes.
+func readChunkRef(r *byteReader, base uint32, timelines []timelineEntry) (c ChunkRef, ok bool) {
+	flags := r.byte()
+	c.Kind = storage.Kind(flags & chunkKindMask)
+	c.HasPresence, c.HasStartTimes = flags&chunkPresence != 0, flags&chunkStartTimes != 0
+	c.Timeline, c.FirstRow, c.Rows = r.uint32(), r.uint32(), r.uint32()
+	c.at = readLocation(r, base)
+	if r.bad || flags&^chunkFlags != 0 || c.Kind > storage.KindFloatHistogram || int64(c.Timeline) >= int64(len(timelines)) {
+		return c, false
+	}
+	return c, c.Rows > 0 && uint64(c.FirstRow)+uint64(c.Rows) <= uint64(timelines[c.Timeline].rows)
+}
+
+// ChunkData are the bytes of a chunk. They lie in the block's file: valid while the reader is
+// held, and not to be changed.
+type ChunkData struct {
+	// Presence is as in Chunk, in memory of its own.
+	Presence storage.Bitmap
+	// StartTimes is for encoding.DecodeTimes; empty if there is none.
+	StartTimes []byte
+	// Values is for the Decode function of the chunk's kind.
+	Values []byte
+}
+
+// split takes the bytes of a chunk apart.
+func (c *ChunkRef) split(b []byte) (d ChunkData, ok bool) {
+	r := byteReader{b: b}
+	if c.HasPresence {
+		packed := r.bytes(uint64(c.Rows+7) / 8)
+		if r.bad {
+			return d, false
+		}
+		d.Presence = make(storage.Bitmap, (c.Rows+63)/64)
+		for i, b := range packed {
+			d.Presence[i>>3] |= uint64(b) << (8 * (i & 7))
+		}
+		if !presenceFits(d.Presence, int(c.Rows)) {
+			return d, false
+		}
+	}
+	if c.HasStartTimes {
+		d.StartTimes = r.bytes(r.uvarint())
+	}
+	d.Values = r.b
+	return d, !r.bad && len(d.Values) > 0
+}
+
+// Floats decodes the values of a float chunk and checks their number.
+func (c *ChunkRef) Floats(dst []float64, d ChunkData) ([]float64, error) {
+	out, _, err := encoding.DecodeFloats(dst, d.Values)
+	if err != nil {
+		return dst, fmt.Errorf("chunk: %w", err)
+	}
+	want := int(c.Rows)
+	if d.Presence != nil {
+		want = d.Presence.Count()
+	}
+	if got := len(out) - len(dst); got != want {
+		return dst, fmt.Errorf("chunk: %d values, want %d: %w", got, want, encoding.ErrCorrupt)
+	}
+	return out, nil
+}
