@@ -80,6 +80,9 @@ func (s *Server) routes(federation http.Handler) http.Handler {
 	s.routePages(rt)
 	rt.get("/version", s.versionHandler)
 	rt.handle(http.MethodGet, "/metrics", "/metrics", s.ownMetrics())
+	if s.opts.Machine != nil {
+		rt.handle(http.MethodGet, MachinePath, MachinePath, s.opts.Machine)
+	}
 	rt.handle(http.MethodGet, "/federate", "/federate", s.whenReady(api.Compressed(federation)))
 	rt.get("/-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, s.opts.AppName+" is Healthy.\n")

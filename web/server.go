@@ -24,7 +24,7 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultListenAddress   = "0.0.0.0:9090"
+	DefaultListenAddress   = "127.0.0.1:9090"
 	DefaultReadTimeout     = 5 * time.Minute
 	DefaultMaxConnections  = 512
 	DefaultShutdownTimeout = 5 * time.Second
@@ -32,6 +32,9 @@ const (
 	DefaultAppName         = "Gnomon"
 	DefaultPageTitle       = "Gnomon"
 )
+
+// MachinePath is where Options.Machine is served, below the route prefix.
+const MachinePath = "/machine/metrics"
 
 // Options are the options of a Server.
 type Options struct {
@@ -77,6 +80,10 @@ type Options struct {
 	// RuntimeState is the part of the runtime information that the server does
 	// not know by itself.
 	RuntimeState func() RuntimeState
+
+	// Machine serves the metrics of the machine under MachinePath; nil leaves
+	// the page out.
+	Machine http.Handler
 
 	// Registerer gets the server's metrics; it may be nil. What /metrics shows
 	// is API.Gatherer.

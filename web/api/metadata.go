@@ -1,11 +1,16 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/metadata"
+
+	"github.com/gnomonhq/gnomon/storage"
 )
 
 // metricMetadata serves /metadata: what is known of metric families, from
@@ -24,7 +29,7 @@ func (a *API) metricMetadata(r *http.Request) (response, error) {
 		return response{}, err
 	}
 	defer a.closeQuerier(q)
-	families, err := q.Metadata(r.Context(), r.Form.Get("metric"))
+	families, err := families(r.Context(), q, r.Form.Get("metric"))
 	if err != nil {
 		return response{}, queryError(err)
 	}
@@ -47,6 +52,51 @@ func (a *API) metricMetadata(r *http.Request) (response, error) {
 		}
 		e.rawByte('}')
 	}}, nil
+}
+
+// families returns the metadata of a metric family, or of all if name is empty.
+// A store that keeps it by series has a histogram under the names of its
+// series, which are brought back to that of the family here.
+func families(ctx context.Context, q storage.Querier, name string) (map[string][]metadata.Metadata, error) {
+	names := []string{name}
+	if name != "" {
+		names = append(names, name+"_bucket", name+"_count", name+"_sum")
+	}
+	out := map[string][]metadata.Metadata{}
+	for _, asked := range names {
+		found, err := q.Metadata(ctx, asked)
+		if err != nil {
+			return nil, err
+		}
+		for series, list := range found {
+			for _, m := range list {
+				family := familyName(series, m.Type)
+				if name != "" && family != name || slices.Contains(out[family], m) {
+					continue
+				}
+				out[family] = append(out[family], m)
+			}
+		}
+	}
+	return out, nil
+}
+
+// familyName returns the name of the family that a series with the given metric
+// name and type belongs to.
+func familyName(series string, t model.MetricType) string {
+	var suffixes []string
+	switch t {
+	case model.MetricTypeHistogram, model.MetricTypeGaugeHistogram:
+		suffixes = []string{"_bucket", "_count", "_sum"}
+	case model.MetricTypeSummary:
+		suffixes = []string{"_count", "_sum"}
+	}
+	for _, suffix := range suffixes {
+		if family, ok := strings.CutSuffix(series, suffix); ok && family != "" {
+			return family
+		}
+	}
+	return series
 }
 
 func (e *encoder) metadata(list []metadata.Metadata) {
