@@ -133,6 +133,26 @@ func chooseExponent(values []float64) (exponent, decimals int) {
 	return best, bestDecimals
 }
 
+// lowerExponent finds the smallest exponent below e at which all but a few values are
+// decimals: then the few may be cheaper as exceptions. −1 if there is none.
+func lowerExponent(values []float64, e int) int {
+	allowed := len(values) / 16
+	for lower := range e {
+		misses := 0
+		for _, v := range values {
+			if _, ok := decimalAt(v, lower); !ok {
+				if misses++; misses > allowed {
+					break
+				}
+			}
+		}
+		if misses <= allowed {
+			return lower
+		}
+	}
+	return -1
+}
+
 func countDecimals(values []float64, e int) int {
 	n := 0
 	for _, v := range values {

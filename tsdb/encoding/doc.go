@@ -51,7 +51,8 @@
 //	5 delta²     svarint first, svarint delta, n-2: delta i is delta i-1 + unzigzag(residual)
 //	6 grid       svarint first, svarint step, n-1:  value i is first + i*step + unzigzag(residual)
 //
-// The smallest is taken, by exact size.
+// The smallest is taken, by exact size, of the three modes whose residuals have the fewest
+// significant bits.
 //
 // # Times
 //

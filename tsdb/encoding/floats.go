@@ -33,7 +33,11 @@ func AppendFloats(dst []byte, values []float64) []byte {
 	} else {
 		sc.best = sc.best[:0]
 	}
-	// Decimals without exceptions and with few digits are never beaten.
+	if lower := lowerExponent(values, e); lower >= 0 {
+		sc.try = appendDecimals(sc.try[:0], values, kindDecimal, lower, sc)
+		sc.keepSmaller()
+	}
+	// Decimals without exceptions and with few digits are never beaten by bits.
 	if decimals == len(values) && e <= 6 {
 		return append(dst, sc.best...)
 	}

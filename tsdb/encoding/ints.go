@@ -1,5 +1,10 @@
 package encoding
 
+import (
+	"math/bits"
+	"slices"
+)
+
 // Modes of the integer stream; they never change.
 const (
 	modeConstant = iota
@@ -107,16 +112,38 @@ func appendInts(dst []byte, values []int64, sc *scratch) []byte {
 	}
 	best, bestSize := 0, 0
 	var header [24]byte
-	for mode := modeFrame; mode <= modeGrid; mode++ {
+	for _, mode := range likelyModes(values, &s) {
 		sc.residuals = appendResiduals(sc.residuals[:0], values, mode, &s)
 		size := len(appendModeHeader(header[:0], values, mode, &s)) + packedSize(sc.residuals)
-		if mode == modeFrame || size < bestSize {
+		if bestSize == 0 || size < bestSize {
 			best, bestSize = mode, size
 		}
 	}
 	dst = appendModeHeader(dst, values, best, &s)
 	sc.residuals = appendResiduals(sc.residuals[:0], values, best, &s)
 	return appendPacked(dst, sc.residuals)
+}
+
+// likelyModes picks the modes whose exact sizes are worth comparing: the three with the fewest
+// significant bits in all residuals together. values has two numbers or more.
+func likelyModes(values []int64, s *intShape) [3]int {
+	var sums [modeGrid + 1]int
+	step := gridStep(values)
+	prev, delta, expected := values[0], values[1]-values[0], values[0]
+	sums[modeFrame] = bits.Len64(uint64(prev - s.min))
+	for _, v := range values[1:] {
+		d := v - prev
+		expected += step
+		sums[modeFrame] += bits.Len64(uint64(v - s.min))
+		sums[modeDelta] += bits.Len64(zigzag(d))
+		sums[modeDeltaMin] += bits.Len64(uint64(d - s.minDelta))
+		sums[modeDelta2] += bits.Len64(zigzag(d - delta))
+		sums[modeGrid] += bits.Len64(zigzag(v - expected))
+		prev, delta = v, d
+	}
+	order := [...]int{modeFrame, modeDelta, modeDeltaMin, modeDelta2, modeGrid}
+	slices.SortStableFunc(order[:], func(a, b int) int { return sums[a] - sums[b] })
+	return [3]int(order[:3])
 }
 
 // intReader decodes an integer stream, a block at a time, without allocating.
