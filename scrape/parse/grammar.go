@@ -163,12 +163,19 @@ func normalizeBound(typ model.MetricType, name, value string) string {
 
 // comment is a comment line of the plain form.
 type comment struct {
-	mark uint32 // markHelp, markType or markComment
+	kind uint8
 	name []byte
 	text []byte
-	typ  model.MetricType
-	end  int // after the line break
+	typ  uint8 // index into typeCodes
+	end  int   // after the line break
 }
+
+// Kinds of comments.
+const (
+	otherComment = iota
+	helpComment
+	typeComment
+)
 
 var helpEscapes = strings.NewReplacer(`\\`, `\`, `\n`, "\n")
 
@@ -179,7 +186,7 @@ func scanComment(b []byte, i int) (c comment, ok bool) {
 	if n < 0 || bytes.IndexByte(b[i:i+n], 0) >= 0 {
 		return c, false
 	}
-	c.mark, c.end = markComment, i+n+1
+	c.end = i + n + 1
 	rest := b[i+1 : i+n]
 	word := bytes.TrimLeft(rest, " \t")
 	if len(word) == len(rest) || len(word) < 5 || word[4] != ' ' && word[4] != '\t' {
@@ -187,16 +194,16 @@ func scanComment(b []byte, i int) (c comment, ok bool) {
 	}
 	switch string(word[:4]) {
 	case "HELP":
-		c.mark = markHelp
+		c.kind = helpComment
 	case "TYPE":
-		c.mark = markType
+		c.kind = typeComment
 	default:
 		return c, true
 	}
 	if c.name, c.text, ok = splitMetadata(word[5:]); !ok {
 		return c, false
 	}
-	if c.mark == markHelp {
+	if c.kind == helpComment {
 		if !utf8.Valid(c.text) {
 			return c, false
 		}
@@ -228,10 +235,6 @@ func splitMetadata(b []byte) (name, text []byte, ok bool) {
 	return name, text[1:], true
 }
 
-var textTypes = map[string]model.MetricType{
-	"counter":   model.MetricTypeCounter,
-	"gauge":     model.MetricTypeGauge,
-	"histogram": model.MetricTypeHistogram,
-	"summary":   model.MetricTypeSummary,
-	"untyped":   model.MetricTypeUnknown,
-}
+// textTypes has the indices into typeCodes of the types by their names in the text
+// format.
+var textTypes = map[string]uint8{"untyped": 1, "counter": 2, "gauge": 3, "histogram": 4, "summary": 5}

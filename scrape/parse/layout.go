@@ -23,17 +23,16 @@ type line struct {
 	size uint32
 	// column is the column of the series, or one of the marks below.
 	column uint32
-	// about is the number of the metric family of a series or a comment, the
-	// index into Layout.sides or into Scrape.fresh.
+	// about is the number of the metric family of a series or of comments (of
+	// those the code of a type is in the upper byte), or the index into
+	// Layout.sides or into Scrape.fresh.
 	about uint32
 }
 
 // Marks that a line has in place of a column.
 const (
 	markDropped = math.MaxUint32 - iota // relabelling dropped the series
-	markHelp                            // a HELP or UNIT line
-	markType                            // a TYPE line; the type is in the upper byte of about
-	markComment                         // another comment
+	markComment                         // successive comment lines about one family
 	markSide                            // the series is in Layout.sides
 	markFresh                           // the series is new in the body being parsed
 	markFree                            // the line number is not in use
@@ -131,7 +130,7 @@ func (l *Layout) forget(id uint32) {
 
 // dropFamily notes that a comment line of a family is gone.
 func (l *Layout) dropFamily(n *line) {
-	if n.column == markHelp || n.column == markType {
+	if n.column == markComment && familyOf(n) != 0 {
 		l.families.addLines(familyOf(n), -1, l.scrapes)
 	}
 }

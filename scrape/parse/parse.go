@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -22,10 +20,8 @@ func (l *Layout) Parse(s *Scrape, body []byte, contentType string, opts *Options
 	}
 	var err error
 	if l.media.positional {
-		x := text{
-			l: l, s: s, opts: opts, b: append(body, '\n'), size: len(body),
-			builder: labels.NewScratchBuilder(16),
-		}
+		x := &s.text
+		*x = text{l: l, s: s, opts: opts, b: append(body, '\n'), size: len(body), builder: x.builder, block: x.block}
 		err = x.run()
 	} else {
 		err = l.parseEntries(s, body, contentType, opts)
@@ -63,13 +59,17 @@ func (l *Layout) Abort(s *Scrape) {
 func (l *Layout) Commit(s *Scrape, to Columns) error {
 	changed := l.stale || len(s.made) > 0 || len(s.fresh) > 0 || !sameSet(s.seen, l.live)
 	if changed {
-		s.owned = l.owned(s.owned, s.seen)
-		if err := l.bind(s, to); err != nil {
+		if err := l.addColumns(s, to); err != nil {
 			return err
 		}
+		if l.stale {
+			l.columns = l.owned(l.columns, l.live)
+		}
+		s.owned = append(s.owned[:0], l.columns...)
 		l.forgetVanished(s)
+		l.bind(s, to)
 		l.live = append(l.live[:0], s.seen...)
-		l.columns = l.owned(l.columns, l.live)
+		l.columns = append(l.columns[:0], s.owned...)
 		l.stale = false
 	}
 	l.scrapes++
@@ -113,9 +113,8 @@ func sameSet(a, b storage.Bitmap) bool {
 	return true
 }
 
-// bind gives the new series of the body their columns.
-func (l *Layout) bind(s *Scrape, to Columns) error {
-	refused := 0
+// addColumns gets the columns of the new series of the body.
+func (l *Layout) addColumns(s *Scrape, to Columns) error {
 	for i := range s.fresh {
 		n := &s.fresh[i]
 		n.column = noColumn
@@ -126,32 +125,43 @@ func (l *Layout) bind(s *Scrape, to Columns) error {
 		if ok {
 			n.column = uint32(c)
 		} else {
-			refused++
+			s.SeriesAdded--
 		}
-	}
-	s.SeriesAdded -= refused
-	shared := map[uint32]bool{}
-	for i := range s.fresh {
-		l.bindOne(s, &s.fresh[i], shared, to)
-	}
-	if len(shared) > 0 {
-		l.share(s, shared)
 	}
 	return nil
 }
 
-// bindOne puts a new series into the row, unless the row has its column. Then
-// several lines stand for one series; the column is added to shared. What the
+// bind puts the new series of the body into their columns.
+func (l *Layout) bind(s *Scrape, to Columns) {
+	var shared map[uint32]bool
+	for i := range s.fresh {
+		n := &s.fresh[i]
+		if l.bindOne(s, n, to) {
+			continue
+		}
+		if shared == nil {
+			shared = map[uint32]bool{}
+		}
+		shared[n.column] = true
+		s.Duplicates++
+	}
+	if len(shared) > 0 {
+		l.share(s, shared)
+	}
+}
+
+// bindOne puts a new series into the row. It returns false if the row has its
+// column already, which means that several lines stand for one series. What the
 // row has stays, although it may be from the later one of the two lines: from the
 // next body on, the first one counts.
-func (l *Layout) bindOne(s *Scrape, n *NewSeries, shared map[uint32]bool, to Columns) {
+func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 	known := &l.lines[n.line]
 	if n.column == noColumn {
 		s.seen.Unset(storage.Column(n.line))
 		if known.column == markFresh {
 			l.forget(n.line) // The next body is to try again.
 		}
-		return
+		return true
 	}
 	c := storage.Column(n.column)
 	l.width = max(l.width, int(c)+1)
@@ -165,9 +175,7 @@ func (l *Layout) bindOne(s *Scrape, n *NewSeries, shared map[uint32]bool, to Col
 		s.sideCols.Set(c)
 	}
 	if taken {
-		shared[n.column] = true
-		s.Duplicates++
-		return
+		return false
 	}
 	if known.column < firstMark {
 		s.owned.Set(c)
@@ -176,6 +184,7 @@ func (l *Layout) bindOne(s *Scrape, n *NewSeries, shared map[uint32]bool, to Col
 	if n.family != 0 {
 		to.SetMetadata(c, l.families.get(n.family).Metadata)
 	}
+	return true
 }
 
 // share makes sides of all lines that stand for a shared column.
@@ -184,6 +193,7 @@ func (l *Layout) share(s *Scrape, shared map[uint32]bool) {
 		if c := l.lines[id].column; c < firstMark && shared[c] {
 			l.toSide(uint32(id))
 			s.sideCols.Set(storage.Column(c))
+			s.owned.Unset(storage.Column(c))
 		}
 	}
 }
@@ -200,7 +210,10 @@ func (l *Layout) forgetVanished(s *Scrape) {
 			id := uint32(w<<6 | bits.TrailingZeros64(word))
 			n := l.lines[id]
 			l.forget(id)
-			if n.column == markHelp || n.column == markType {
+			switch {
+			case n.column < firstMark:
+				s.owned.Unset(storage.Column(n.column))
+			case n.column == markComment && familyOf(&n) != 0:
 				reread = append(reread, familyOf(&n))
 			}
 		}
@@ -216,7 +229,7 @@ func (l *Layout) forgetVanished(s *Scrape) {
 func (l *Layout) forgetComments(s *Scrape, family uint32) {
 	for id := range l.lines {
 		n := &l.lines[id]
-		if (n.column == markHelp || n.column == markType) && familyOf(n) == family {
+		if n.column == markComment && familyOf(n) == family {
 			l.forget(uint32(id))
 			s.seen.Unset(storage.Column(id))
 		}

@@ -62,6 +62,7 @@ type Scrape struct {
 	// SeriesAdded is the number of series that the body before did not have.
 	SeriesAdded int
 
+	text                   text
 	seen                   storage.Bitmap // lines that the body has
 	sideCols               storage.Bitmap // columns that a side has set
 	owned                  storage.Bitmap
@@ -131,6 +132,7 @@ func (s *Scrape) begin(l *Layout) {
 // Release drops the references to what was parsed, for a Scrape that is put
 // aside.
 func (s *Scrape) Release() {
+	s.text = text{builder: s.text.builder}
 	clear(s.fresh[:cap(s.fresh)])
 	clear(s.Timed[:cap(s.Timed)])
 	clear(s.Row.Histograms[:cap(s.Row.Histograms)])

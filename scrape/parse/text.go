@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"slices"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -14,8 +15,9 @@ import (
 )
 
 // typeCodes are the types of families as the upper byte of line.about has them.
+// 0 is no type.
 var typeCodes = []model.MetricType{
-	model.MetricTypeUnknown, model.MetricTypeCounter, model.MetricTypeGauge,
+	"", model.MetricTypeUnknown, model.MetricTypeCounter, model.MetricTypeGauge,
 	model.MetricTypeHistogram, model.MetricTypeSummary,
 }
 
@@ -24,6 +26,8 @@ const (
 	familyMask = 1<<typeShift - 1
 )
 
+// familyOf returns the number of the family that a line of comments is about, 0
+// if there is none.
 func familyOf(n *line) uint32 { return n.about & familyMask }
 
 // text parses one body of the text format.
@@ -40,6 +44,7 @@ type text struct {
 	family  uint32
 	typ     model.MetricType
 	builder labels.ScratchBuilder
+	block   []comment
 	// foreigner has read the line at pos, if it is not nil.
 	foreigner textparse.Parser
 }
@@ -74,26 +79,18 @@ func (x *text) fast() {
 		id := lines[prev].next
 		n := &lines[id]
 		at := pos + int(n.size)
-		if at > len(b) || maphash.Bytes(seed, b[pos:at]) != n.hash {
-			break
-		}
 		w, bit := id>>6, uint64(1)<<(id&63)
-		if seen[w]&bit != 0 {
+		if at > len(b) || seen[w]&bit != 0 || maphash.Bytes(seed, b[pos:at]) != n.hash {
 			break
 		}
-		if n.column >= markComment && n.column <= markHelp {
+		if n.column >= firstMark && n.column != markDropped {
 			if n.column != markComment {
-				x.family = familyOf(n)
-				if n.column == markType {
-					x.typ = typeCodes[n.about>>typeShift]
-				}
+				break
 			}
+			x.announce(n)
 			seen[w] |= bit
 			pos, prev = at, id
 			continue
-		}
-		if n.column >= firstMark && n.column != markDropped {
-			break
 		}
 		v, end, ok := number(b, at)
 		if !ok {
@@ -119,6 +116,16 @@ func (x *text) fast() {
 	x.s.Kept += kept
 }
 
+// announce notes what a block of comments tells about the lines after it.
+func (x *text) announce(n *line) {
+	if family := familyOf(n); family != 0 {
+		x.family = family
+		if code := n.about >> typeShift; code != 0 {
+			x.typ = typeCodes[code]
+		}
+	}
+}
+
 // slow parses the line at pos, whatever it is. done says that the body ends
 // here.
 func (x *text) slow() (done bool, err error) {
@@ -131,8 +138,7 @@ func (x *text) slow() (done bool, err error) {
 		x.pos++
 		return false, nil
 	case b[x.pos] == '#':
-		if c, ok := scanComment(b, x.pos); ok {
-			x.comment(&c)
+		if x.comments() {
 			return false, nil
 		}
 		return x.foreign()
@@ -157,7 +163,7 @@ func (x *text) expected() uint32 {
 	id := x.l.lines[x.prev].next
 	n := &x.l.lines[id]
 	at := x.pos + int(n.size)
-	if n.size == 0 || at > len(x.b) || n.column >= markComment && n.column <= markHelp ||
+	if n.size == 0 || at > len(x.b) || n.column == markComment ||
 		maphash.Bytes(x.l.seed, x.b[x.pos:at]) != n.hash {
 		return start
 	}
@@ -231,46 +237,64 @@ func (x *text) link(id uint32, isNew bool) {
 	x.prev = id
 }
 
-// comment takes a comment line.
-func (x *text) comment(c *comment) {
-	hash := maphash.Bytes(x.l.seed, x.b[x.pos:c.end])
+// comments takes the comment lines at pos, as far as they are about one family:
+// they are one line of the layout. It returns false if the first of them is not
+// of the plain form.
+func (x *text) comments() bool {
+	first, ok := scanComment(x.b, x.pos)
+	if !ok {
+		return false
+	}
+	block, c := append(x.block[:0], first), first
+	name := c.name
+	for c.end < x.size && x.b[c.end] == '#' {
+		if c, ok = scanComment(x.b, c.end); !ok || name != nil && c.name != nil && !bytes.Equal(name, c.name) {
+			break
+		}
+		if name == nil {
+			name = c.name
+		}
+		block = append(block, c)
+	}
+	x.block = block
+	x.takeComments(block)
+	return true
+}
+
+// takeComments takes a block of comments that begins at pos.
+func (x *text) takeComments(block []comment) {
+	end := block[len(block)-1].end
+	hash := maphash.Bytes(x.l.seed, x.b[x.pos:end])
 	id := x.l.index.find(x.l.lines, hash)
-	isNew := id == 0
+	isNew := id == start
 	if isNew {
-		n := line{hash: hash, size: uint32(c.end - x.pos), column: c.mark}
-		if c.mark != markComment {
-			n.about = x.metadata(c)
+		n := line{hash: hash, size: uint32(end - x.pos), column: markComment}
+		for i := range block {
+			x.metadata(&block[i], &n)
+		}
+		if family := familyOf(&n); family != 0 {
+			x.l.families.addLines(family, 1, x.l.scrapes)
 		}
 		id = x.s.add(x.l, n)
 	}
-	if n := &x.l.lines[id]; n.column != markComment {
-		x.family = familyOf(n)
-		if n.column == markType {
-			x.typ = typeCodes[n.about>>typeShift]
-		}
-	}
+	x.announce(&x.l.lines[id])
 	x.link(id, isNew)
 	x.s.mark(id)
-	x.pos = c.end
+	x.pos = end
 }
 
-// metadata records what a HELP or TYPE line says and returns the line's about.
-func (x *text) metadata(c *comment) uint32 {
+// metadata records what a comment says, and notes the family and the type in its
+// line.
+func (x *text) metadata(c *comment, n *line) {
 	f := x.l.families
-	var about uint32
-	if c.mark == markHelp {
-		about = f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Help = string(c.text) })
-	} else {
-		about = f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Type = c.typ })
-		for code, typ := range typeCodes {
-			if typ == c.typ {
-				f.addLines(about, 1, x.l.scrapes)
-				return about | uint32(code)<<typeShift
-			}
-		}
+	switch c.kind {
+	case helpComment:
+		family := f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Help = string(c.text) })
+		n.about = n.about&^familyMask | family
+	case typeComment:
+		family := f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Type = typeCodes[c.typ] })
+		n.about = uint32(c.typ)<<typeShift | family
 	}
-	f.addLines(about, 1, x.l.scrapes)
-	return about
 }
 
 // foreign lets Prometheus's parser read the line at pos, which the grammar of
@@ -289,12 +313,13 @@ func (x *text) foreign() (done bool, err error) {
 		return false, x.foreignSample(p)
 	case textparse.EntryHelp:
 		name, help := p.Help()
-		x.comment(&comment{mark: markHelp, name: name, text: help, end: x.lineEnd(name)})
+		x.takeComments([]comment{{kind: helpComment, name: name, text: help, end: x.lineEnd(name)}})
 	case textparse.EntryType:
 		name, typ := p.Type()
-		x.comment(&comment{mark: markType, name: name, typ: typ, end: x.lineEnd(name)})
+		code := slices.Index(typeCodes, typ)
+		x.takeComments([]comment{{kind: typeComment, name: name, typ: uint8(code), end: x.lineEnd(name)}})
 	default:
-		x.comment(&comment{mark: markComment, end: x.lineEnd(p.Comment())})
+		x.takeComments([]comment{{end: x.lineEnd(p.Comment())}})
 	}
 	return false, nil
 }
