@@ -59,10 +59,10 @@ type SDConfig struct {
 	// watch is healthy, against whatever a watch cannot see (a restored backup, say).
 	RefreshInterval model.Duration `yaml:"refresh_interval,omitempty"`
 
-	// MaxValueSize is the size in bytes from which a value is refused.
+	// MaxValueSize is the size in bytes beyond which a value is refused.
 	MaxValueSize units.Base2Bytes `yaml:"max_value_size,omitempty"`
 
-	// MaxKeys is the number of keys from which further keys are refused.
+	// MaxKeys is the number of keys beyond which further ones are refused.
 	MaxKeys int `yaml:"max_keys,omitempty"`
 }
 

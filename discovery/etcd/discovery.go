@@ -94,13 +94,16 @@ func New(cfg *SDConfig, opts discovery.DiscovererOptions) (*Discovery, error) {
 		source:       mechanism + "/" + host + ":",
 		maxValueSize: int(cfg.MaxValueSize),
 	}
+	tuning := defaultTuning
+	// Whatever is too large to be received is then larger than max_value_size, too.
+	tuning.maxMessage = max(tuning.maxMessage, 2*int(cfg.MaxValueSize))
 	return &Discovery{
 		cfg:       cfg,
 		endpoints: endpoints,
 		logger:    logger.With("endpoints", strings.Join(endpoints, ","), "prefix", cfg.Prefix),
 		metrics:   m,
 		gauges:    &gauges{config: opts.SetName, prefix: cfg.Prefix},
-		tuning:    defaultTuning,
+		tuning:    tuning,
 		state:     newState(p, cfg.MaxKeys),
 		mustList:  relistStart,
 	}, nil

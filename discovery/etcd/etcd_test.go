@@ -112,6 +112,7 @@ func (m *member) launch() {
 	cfg.TickMs, cfg.ElectionMs = 20, 200
 	cfg.UnsafeNoFsync = true
 	cfg.BcryptCost = 4
+	cfg.WatchProgressNotifyInterval = 100 * time.Millisecond
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	if m.tls != nil {
 		cfg.ClientTLSInfo = *m.tls

@@ -126,6 +126,34 @@ func TestFollowNothing(t *testing.T) {
 	f.await(map[string]string{"/s/a": "a:1"})
 }
 
+// TestFollowAdvancesWithoutChanges is about a quiet prefix in a busy cluster: what happens
+// elsewhere must not make the revision old enough to be compacted away.
+func TestFollowAdvancesWithoutChanges(t *testing.T) {
+	t.Parallel()
+	server := newCluster(t, 1, nil)[0]
+	c := server.dial()
+	putKey(t, c, "/s/a", "a:1")
+	p := newProxy(t, server.client.Host)
+	f := follow(t, baseConfig(p.address()))
+	f.await(map[string]string{"/s/a": "a:1"})
+	for range 10 {
+		putKey(t, c, "/other", "x")
+	}
+	resp, err := c.Get(bounded(t), "/s/a")
+	require.NoError(t, err)
+	f.until("advanced", func() bool { return f.d.gauges.revision.Load() == resp.Header.Revision })
+
+	p.set("", false)
+	f.awaitFailure()
+	_, err = c.Compact(bounded(t), resp.Header.Revision)
+	require.NoError(t, err)
+	p.set(server.client.Host, false)
+	f.awaitUp()
+	putKey(t, c, "/s/a", "a:2")
+	f.await(map[string]string{"/s/a": "a:2"})
+	require.Zero(t, f.lists(relistCompaction))
+}
+
 func TestFollowSurvivesCompactionWhileAway(t *testing.T) {
 	t.Parallel()
 	server := newCluster(t, 1, nil)[0]
@@ -209,7 +237,6 @@ func TestFollowNoticesSilence(t *testing.T) {
 
 	p.set("nobody", true) // Connections are accepted, but nothing answers.
 	f.awaitFailure()
-	require.Contains(t, f.log.String(), "no answer within dial_timeout, 500ms")
 	require.Len(t, f.targets(), 1)
 	p.set(server.client.Host, false)
 	putKey(t, c, "/s/a", "a:2")
