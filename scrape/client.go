@@ -21,12 +21,15 @@ type clients struct {
 	sockets map[string]*http.Client
 }
 
-func newClients(job *config.ScrapeConfig, options []config_util.HTTPClientOption) (*clients, error) {
-	network, err := config_util.NewClientFromConfig(job.HTTPClientConfig, job.JobName, options...)
+func newClients(job *config.ScrapeConfig, opts *Options) (*clients, error) {
+	network, err := config_util.NewClientFromConfig(job.HTTPClientConfig, job.JobName, opts.HTTPClientOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client of job %q: %w", job.JobName, err)
 	}
-	return &clients{job: job, options: options, network: network, sockets: map[string]*http.Client{}}, nil
+	if opts.transport != nil {
+		network.Transport = opts.transport
+	}
+	return &clients{job: job, options: opts.HTTPClientOptions, network: network, sockets: map[string]*http.Client{}}, nil
 }
 
 // of returns the client for a target.

@@ -133,7 +133,7 @@ func (m *Manager) poolOf(name string) *pool {
 		return nil
 	}
 	m.metrics.pools.Inc()
-	c, err := newClients(job, m.opts.HTTPClientOptions)
+	c, err := newClients(job, &m.opts)
 	if err != nil {
 		m.metrics.poolsFailed.Inc()
 		m.opts.Logger.Error("a scrape pool was not made", "scrape_pool", name, "err", err)
@@ -198,7 +198,7 @@ func (m *Manager) prepare(jobs map[string]*config.ScrapeConfig) (changed map[str
 		if p := pools[name]; p == nil || reflect.DeepEqual(p.config(), job) {
 			continue
 		}
-		c, err := newClients(job, m.opts.HTTPClientOptions)
+		c, err := newClients(job, &m.opts)
 		errs = append(errs, err)
 		changed[name] = c
 	}

@@ -3,6 +3,7 @@ package scrape
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -40,6 +41,9 @@ type Options struct {
 	AcceptZstd bool
 	// HTTPClientOptions are applied to the HTTP clients of all jobs.
 	HTTPClientOptions []config_util.HTTPClientOption
+
+	// transport takes the place of the network in tests.
+	transport http.RoundTripper
 }
 
 const (

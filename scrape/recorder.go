@@ -226,6 +226,13 @@ func (r *recorder) markStale(row *storage.Row) {
 // append appends the row. Columns that the store refuses are counted and taken
 // out of the row's Present; only what concerns the whole row is an error.
 func (r *recorder) append(row *storage.Row) error {
+	// The buffers may be wider than the group.
+	n := width(row.Present)
+	row.Values = row.Values[:n]
+	row.StartTimes = row.StartTimes[:min(n, len(row.StartTimes))]
+	if len(row.StartTimes) == 0 {
+		row.StartTimes = nil
+	}
 	err := r.group.AppendRow(row)
 	var refused *storage.RowError
 	if !errors.As(err, &refused) {
@@ -313,6 +320,16 @@ func (r *recorder) close() error {
 	}
 	r.group = nil
 	return nil
+}
+
+// width returns one more than the largest column in the set.
+func width(b storage.Bitmap) int {
+	for w := len(b) - 1; w >= 0; w-- {
+		if b[w] != 0 {
+			return w<<6 + bits.Len64(b[w])
+		}
+	}
+	return 0
 }
 
 // union adds the columns of b to a.

@@ -153,12 +153,18 @@ func (s *Scrape) takeTimed(l *Layout, opts *Options, id uint32, smp *sample, fro
 	if n := &l.lines[id]; n.column == markFresh {
 		// The body has the series without and with a timestamp.
 		t.Labels = s.fresh[n.about].Labels
-	} else if t.Ref = l.toSide(id).ref; t.Ref == 0 {
+	} else if known := l.toSide(id); known.ref != 0 {
+		t.Ref = known.ref
+	} else {
 		ls, err := opts.Admit(from.exposedLabels())
 		if err != nil {
 			return err
 		}
 		t.Labels = ls
+		// The store may have refused its samples so far.
+		if t.isNew = known.column == noColumn; t.isNew {
+			s.SeriesAdded++
+		}
 	}
 	t.set(smp, s.Total)
 	s.Timed = append(s.Timed, t)
