@@ -155,9 +155,9 @@ func (d *Discovery) report(err error, wait time.Duration) {
 		// Not a failure: etcd is there and wants its keys to be read again.
 		d.logger.Info("etcd discovery reads all keys again", "reason", err, "in", wait)
 	default:
-		d.metrics.failed(d.gauges.config)
 		d.logger.Warn("etcd discovery is interrupted, targets stay as they are",
 			"err", err, "retry_in", wait, "keys", len(d.state.keys))
+		d.metrics.failed(d.gauges.config)
 	}
 }
 
