@@ -1,0 +1,204 @@
+package head
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
+)
+
+// maxTransactionSamples bounds the memory of a transaction.
+const maxTransactionSamples = 1 << 22
+
+// appender is a transaction of single samples. It implements storage.Appender.
+// Every series that it has seen stays acquired until its end.
+type appender struct {
+	ctx       context.Context
+	head      *Head
+	items     []looseItem
+	exemplars []wal.Exemplar
+	metadata  []wal.Metadata
+	held      []*series
+	done      bool
+}
+
+// Appender begins a transaction.
+func (h *Head) Appender(ctx context.Context) storage.Appender {
+	return &appender{ctx: ctx, head: h}
+}
+
+func (a *appender) check() error {
+	if a.done {
+		return storage.ErrClosed
+	}
+	if err := a.head.running(); err != nil {
+		return err
+	}
+	a.head.done()
+	return a.ctx.Err()
+}
+
+// series returns the series of a reference or of labels, acquired and checked.
+func (a *appender) series(ref storage.SeriesRef, ls labels.Labels) (*series, error) {
+	s := a.head.reg.byRef(ref)
+	if s == nil || !s.acquire() {
+		if ref != 0 && ls.IsEmpty() {
+			return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
+		}
+		var err error
+		if s, _, err = a.head.acquire(ls); err != nil {
+			return nil, err
+		}
+	}
+	a.held = append(a.held, s)
+	s.share()
+	return s, nil
+}
+
+// Append adds a float.
+func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, t int64, v float64) (storage.SeriesRef, error) {
+	return a.append(ref, ls, batch.Sample{T: t, V: v})
+}
+
+// AppendHistogram adds a histogram.
+func (a *appender) AppendHistogram(ref storage.SeriesRef, ls labels.Labels, t int64, h *histogram.Histogram, fh *histogram.FloatHistogram) (storage.SeriesRef, error) {
+	if err := validateHistogram(h, fh); err != nil {
+		return ref, err
+	}
+	cell := copyCell(0, h, fh)
+	return a.append(ref, ls, batch.Sample{T: t, H: cell.h, FH: cell.fh})
+}
+
+func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in batch.Sample) (storage.SeriesRef, error) {
+	if err := a.check(); err != nil {
+		return 0, err
+	}
+	if len(a.items) >= maxTransactionSamples {
+		return 0, fmt.Errorf("transaction has %d samples, commit it first", len(a.items))
+	}
+	s, err := a.series(ref, ls)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	v, err := a.head.judgeLocked(s, &in, a.head.window())
+	s.mu.Unlock()
+	if v == verdictRefused {
+		a.head.metrics.refuse(err)
+		return s.ref, fmt.Errorf("%s at %d: %w", a.head.reg.labels(s), in.T, err)
+	}
+	a.items = append(a.items, looseItem{series: s, sample: in})
+	return s.ref, nil
+}
+
+// SetStartTime completes the sample that was added last.
+func (a *appender) SetStartTime(ref storage.SeriesRef, t, st int64) error {
+	if a.done {
+		return storage.ErrClosed
+	}
+	n := len(a.items)
+	if n == 0 || a.items[n-1].series.ref != ref || a.items[n-1].sample.T != t {
+		return fmt.Errorf("%w: the sample before is not one of %d at %d", storage.ErrUnknownSeries, ref, t)
+	}
+	a.items[n-1].sample.ST = st
+	return nil
+}
+
+// known returns the series of a reference.
+func (a *appender) known(ref storage.SeriesRef) (*series, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	s := a.head.reg.byRef(ref)
+	if s == nil || !s.acquire() {
+		return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
+	}
+	a.held = append(a.held, s)
+	return s, nil
+}
+
+// AppendExemplar adds an exemplar.
+func (a *appender) AppendExemplar(ref storage.SeriesRef, e exemplar.Exemplar) error {
+	s, err := a.known(ref)
+	if err == nil {
+		a.exemplars = append(a.exemplars, wal.Exemplar{Series: s.ref, Exemplar: e})
+	}
+	return err
+}
+
+// SetMetadata adds metadata.
+func (a *appender) SetMetadata(ref storage.SeriesRef, m metadata.Metadata) error {
+	s, err := a.known(ref)
+	if err == nil {
+		a.metadata = append(a.metadata, wal.Metadata{Series: s.ref, Metadata: m})
+	}
+	return err
+}
+
+// Commit makes everything visible.
+func (a *appender) Commit() error {
+	if a.done {
+		return storage.ErrClosed
+	}
+	if err := a.head.running(); err != nil {
+		return err
+	}
+	defer a.head.done()
+	defer a.end()
+	for _, s := range a.held {
+		s.share()
+	}
+	if len(a.items)+len(a.metadata) > 0 {
+		err := a.head.transact(a.items, func(b *wal.Batch) { a.logRest(b) })
+		if err != nil {
+			return a.head.logError(err, "transaction")
+		}
+	}
+	for i := range a.metadata {
+		if s := a.head.reg.byRef(a.metadata[i].Series); s != nil {
+			a.head.setMetadata(s, a.metadata[i].Metadata)
+		}
+	}
+	var errs []error
+	for i := range a.items {
+		it := &a.items[i]
+		if it.verdict == verdictRefused && !errors.Is(errors.Join(errs...), it.err) {
+			errs = append(errs, fmt.Errorf("%s at %d: %w", a.head.reg.labels(it.series), it.sample.T, it.err))
+		}
+	}
+	errs = append(errs, a.head.addExemplars(a.exemplars))
+	return errors.Join(errs...)
+}
+
+// logRest puts the metadata into the log, behind the definitions of its series.
+func (a *appender) logRest(b *wal.Batch) {
+	if len(a.metadata) == 0 {
+		return
+	}
+	b.Columns(0, a.head.definitions(a.held))
+	b.Metadata(a.metadata)
+}
+
+// Rollback forgets everything.
+func (a *appender) Rollback() error {
+	if a.done {
+		return storage.ErrClosed
+	}
+	a.end()
+	return nil
+}
+
+func (a *appender) end() {
+	for _, s := range a.held {
+		s.release()
+	}
+	a.done, a.items, a.exemplars, a.metadata, a.held = true, nil, nil, nil, nil
+}

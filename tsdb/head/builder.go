@@ -1,0 +1,133 @@
+package head
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/prometheus/prometheus/model/histogram"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/encoding"
+)
+
+// builder makes segments. It is scratch memory: take one from the pool, use it
+// for one segment, put it back.
+type builder struct {
+	seg    *segment
+	data   []byte
+	values []float64
+	starts []int64
+	hs     []*histogram.Histogram
+	fhs    []*histogram.FloatHistogram
+	column columnBuffer
+}
+
+var builders = sync.Pool{New: func() any { return new(builder) }}
+
+// begin starts a segment with the places of a layout and extras.
+func (b *builder) begin(first uint64, times []int64, main *layout, extras []extra) {
+	b.seg = &segment{
+		first: first, times: times, layout: main, extras: extras,
+		offsets: make([]uint32, 1, len(main.cols)+len(extras)+1),
+	}
+	b.data = b.data[:0]
+}
+
+// end completes the segment. The builder keeps nothing of it.
+func (b *builder) end() *segment {
+	s := b.seg
+	s.data = slices.Clone(b.data)
+	b.seg = nil
+	return s
+}
+
+// addFloats encodes the floats of the next place: the values of the rows of the
+// mask, ascending. No value is an absent column.
+func (b *builder) addFloats(values []float64, rows rowMask) {
+	if len(values) > 0 {
+		b.data = encoding.AppendFloats(b.data, values)
+		if len(values) < b.seg.rows() {
+			b.seg.partial = append(b.seg.partial, maskedPlace{int32(len(b.seg.offsets) - 1), rows})
+		}
+	}
+	b.seg.offsets = append(b.seg.offsets, uint32(len(b.data)))
+}
+
+// addStarts encodes the start timestamps of the place added last, one per row
+// of the segment.
+func (b *builder) addStarts(starts []int64) {
+	for _, st := range starts {
+		if st != 0 {
+			place := int32(len(b.seg.offsets) - 2)
+			b.seg.starts = append(b.seg.starts, encodedPlace{place, encoding.AppendTimes(nil, starts)})
+			return
+		}
+	}
+}
+
+// addHistograms encodes the histograms of the place added last. Rows that are
+// too much for one column are split.
+func (b *builder) addHistograms(rows rowMask, hs []*histogram.Histogram) {
+	if len(hs) == 0 {
+		return
+	}
+	data, err := encoding.AppendHistograms(nil, hs)
+	if err != nil && len(hs) > 1 {
+		left, right := splitMask(rows, len(hs)/2)
+		b.addHistograms(left, hs[:len(hs)/2])
+		b.addHistograms(right, hs[len(hs)/2:])
+		return
+	}
+	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(len(b.seg.offsets) - 2), storage.KindHistogram, rows, data})
+}
+
+// addFloatHistograms is addHistograms for float histograms.
+func (b *builder) addFloatHistograms(rows rowMask, hs []*histogram.FloatHistogram) {
+	if len(hs) == 0 {
+		return
+	}
+	data, err := encoding.AppendFloatHistograms(nil, hs)
+	if err != nil && len(hs) > 1 {
+		left, right := splitMask(rows, len(hs)/2)
+		b.addFloatHistograms(left, hs[:len(hs)/2])
+		b.addFloatHistograms(right, hs[len(hs)/2:])
+		return
+	}
+	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(len(b.seg.offsets) - 2), storage.KindFloatHistogram, rows, data})
+}
+
+// splitMask divides a mask after its first n rows.
+func splitMask(m rowMask, n int) (left, right rowMask) {
+	right = m
+	for r := 0; n > 0; r++ {
+		if m.has(r) {
+			left.set(r)
+			n--
+		}
+	}
+	right.remove(left)
+	return left, right
+}
+
+// addColumn adds a place from decoded rows.
+func (b *builder) addColumn(c *columnBuffer) {
+	var floats, hists, floatHists rowMask
+	b.values, b.hs, b.fhs = b.values[:0], b.hs[:0], b.fhs[:0]
+	for r, kind := range c.kinds {
+		switch kind {
+		case cellFloat:
+			floats.set(r)
+			b.values = append(b.values, c.values[r])
+		case cellHistogram:
+			hists.set(r)
+			b.hs = append(b.hs, c.hs[r])
+		case cellFloatHistogram:
+			floatHists.set(r)
+			b.fhs = append(b.fhs, c.fhs[r])
+		}
+	}
+	b.addFloats(b.values, floats)
+	b.addHistograms(hists, b.hs)
+	b.addFloatHistograms(floatHists, b.fhs)
+	b.addStarts(c.starts)
+}

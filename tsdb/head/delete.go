@@ -1,0 +1,110 @@
+package head
+
+import (
+	"context"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/index"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
+)
+
+// Delete deletes the samples with mint <= t <= maxt of the series that match,
+// for every querier that is opened afterwards. What is appended later stays,
+// whatever its timestamp. The deletion is in the log when Delete returns.
+func (h *Head) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
+	if err := h.running(); err != nil {
+		return err
+	}
+	defer h.done()
+	h.maintenance.Lock()
+	defer h.maintenance.Unlock()
+	ids, err := index.Select(ctx, h.reg.postings, ms...)
+	if err != nil {
+		return err
+	}
+	var list []*series
+	var refs []storage.SeriesRef
+	for it := ids.Iterator(); it.HasNext(); {
+		if s := h.reg.byID(it.Next()); s != nil {
+			list, refs = append(list, s), append(refs, s.ref)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	slices.Sort(refs)
+	b := h.log.Begin()
+	b.Tombstone(wal.Tombstone{MinT: mint, MaxT: maxt, Series: refs})
+	if _, err := b.Commit(); err != nil {
+		return h.logError(err, "deletion")
+	}
+	return h.deleteSeries(list, mint, maxt)
+}
+
+// deleteSeries deletes from memory.
+func (h *Head) deleteSeries(list []*series, mint, maxt int64) error {
+	h.deletions.Add(1)
+	byGroup := map[*group][]extra{}
+	h.txns.commit.Lock()
+	for _, s := range list {
+		s.mu.Lock()
+		s.tracked = false
+		if s.trackLocked(); s.newest >= mint && s.newest <= maxt {
+			s.floor = max(s.floor, s.newest)
+		}
+		for _, p := range s.places {
+			byGroup[p.group] = append(byGroup[p.group], extra{p.col, s})
+		}
+		if s.loose != nil {
+			if _, err := s.loose.filter(mint, maxt, func(t int64, _ uint64) bool { return t < mint || t > maxt }); err != nil {
+				h.opts.Logger.Error("loose samples cannot be deleted", "series", h.reg.labels(s), "err", err)
+			}
+		}
+		s.tracked = false
+		s.mu.Unlock()
+	}
+	h.txns.commit.Unlock()
+	for g, places := range byGroup {
+		g.delete(places, mint, maxt)
+	}
+	for _, s := range list {
+		s.mu.Lock()
+		s.tracked = false
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// delete hides the samples of the places in the range.
+func (g *group) delete(places []extra, mint, maxt int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if lo, hi := spanOf(g.rmu.window.times[:g.rmu.rows], mint, maxt); lo < hi {
+		g.sealLocked()
+	}
+	for _, p := range places {
+		delete(g.lastHistograms, p.col)
+	}
+	segments := slices.Clone(g.rmu.segments)
+	for i, seg := range segments {
+		lo, hi := seg.span(mint, maxt)
+		if lo == hi {
+			continue
+		}
+		var hide []maskedPlace
+		for _, p := range places {
+			if at := seg.find(p.series, p.col); at >= 0 {
+				hide = append(hide, maskedPlace{int32(at), rangeMask(lo, hi)})
+			}
+		}
+		if len(hide) > 0 {
+			segments[i] = seg.withDeleted(hide)
+		}
+	}
+	g.rmu.Lock()
+	g.rmu.segments = segments
+	g.rmu.Unlock()
+}

@@ -1,0 +1,53 @@
+// Package head is the part of the database that is not in a block yet: it takes
+// rows and single samples, keeps them in memory and in the log, and answers
+// queries about them.
+//
+// It is not the database: it knows nothing of blocks but for [Older], and
+// decides neither when it is cut nor what is kept.
+//
+// # Groups
+//
+// A group has a timeline and columns. Its rows are, oldest first,
+//
+//	segments   columns, encoded; 120 rows and more, or a few short ones
+//	window     up to 16 rows, as they came
+//
+// A full window is sealed: transposed and encoded, column by column, into a
+// short segment. When short segments have 120 rows together they are merged
+// into one. A segment is one piece of memory for all of its columns, and an
+// offset each; what few columns have (absent rows, histograms, start
+// timestamps, deletions) is kept aside. A row says which series each column had
+// (its layout, shared by all rows until a column changes hands), so a column
+// can be given to another series at any time.
+//
+// # Loose samples
+//
+// Samples that did not come in a row, or came late, belong to their series: a
+// group of one, with a timeline of its own, sealed into chunks like a column. A
+// late row becomes loose samples as a whole.
+//
+// # Order
+//
+// A sample must be newer than all samples of its series. For a column whose
+// series has no other writer that follows from the row being newer than the
+// last one: nothing is looked up. See the type series for how a second writer
+// is noticed.
+//
+// # What readers see
+//
+// A [Querier] pins each group when it first meets it: the list of segments,
+// which is replaced and never changed, and the number of rows of the window.
+// Appending goes on behind that number; a pinned window is not reused when it
+// is sealed. Loose samples carry the number of their transaction and are seen
+// from the publishing of that number on, all at once. Readers therefore hold no
+// lock while they decode, and writers never wait for them.
+//
+// # Log
+//
+// A row or transaction is in the log before it is visible. [Open] reads the
+// log: definitions, rows and samples, in order; a record that is damaged, or
+// refers to something whose definition was damaged, costs itself, and is
+// counted and reported with file and offset. Reading a sample twice changes
+// nothing, which is what makes a checkpoint ([Head.Checkpoint]) simple: it is
+// the head written as records, taken while appending goes on.
+package head

@@ -1,0 +1,249 @@
+package head
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+)
+
+// looseRows is how many samples of a series stay as they came; more are sealed
+// into a chunk.
+const looseRows = 16
+
+// loose is the samples of a series that came one by one: a group of one, with a
+// timeline of its own. Samples are kept in the order of arrival; reading sorts
+// what came late. It is guarded by series.mu. A nil loose has no samples.
+type loose struct {
+	// chunks is sealed samples. The slice is replaced when entries other than
+	// new ones at the end change, since readers keep it.
+	chunks []looseChunk
+	// times and values are the samples that are not sealed. They are appended
+	// to or replaced, never changed in place before the last published sample.
+	times  []int64
+	values []float64
+	// more is there if a sample has a histogram or start timestamp.
+	more *looseMore
+	// settled samples from the front are visible to all readers, those up to
+	// marks[i].end to readers of transaction marks[i].txn and later ones.
+	settled int
+	marks   []mark
+	// last is the sample that was added last, if it is a histogram.
+	last *batch.Sample
+	// late says that times is not ascending.
+	late bool
+}
+
+// looseMore has what few samples have; both slices are as long as
+// loose.times.
+type looseMore struct {
+	cells  []histogramCell // with neither histogram for a float
+	starts []int64
+}
+
+// mark says that the samples up to end came with transaction txn or earlier.
+type mark struct {
+	txn uint64
+	end int
+}
+
+func (l *loose) empty() bool { return l == nil || len(l.chunks)+len(l.times) == 0 }
+
+// add appends a sample of a transaction.
+func (l *loose) add(s *batch.Sample, txn uint64) {
+	n := len(l.times)
+	if n > 0 && s.T < l.times[n-1] {
+		l.late = true
+	}
+	if l.last = nil; s.Kind() != storage.KindFloat {
+		last := *s
+		l.last = &last
+	}
+	l.times, l.values = append(l.times, s.T), append(l.values, s.V)
+	if l.more == nil && (s.ST != 0 || s.Kind() != storage.KindFloat) {
+		l.more = &looseMore{cells: make([]histogramCell, n, n+1), starts: make([]int64, n, n+1)}
+	}
+	if l.more != nil {
+		l.more.cells = append(l.more.cells, histogramCell{h: s.H, fh: s.FH})
+		l.more.starts = append(l.more.starts, s.ST)
+	}
+	if m := len(l.marks); m > 0 && l.marks[m-1].txn == txn {
+		l.marks[m-1].end = n + 1
+		return
+	}
+	l.marks = append(l.marks, mark{txn, n + 1})
+}
+
+// takeBack removes the samples of the last transaction, which is not published.
+func (l *loose) takeBack(txn uint64) {
+	n := len(l.marks)
+	if n == 0 || l.marks[n-1].txn != txn {
+		return
+	}
+	l.marks = l.marks[:n-1]
+	end := l.visible(allVisible - 1)
+	l.times, l.values = l.times[:end], l.values[:end]
+	if l.more != nil {
+		l.more = &looseMore{cells: l.more.cells[:end], starts: l.more.starts[:end]}
+	}
+	l.late, l.last = !slices.IsSorted(l.times), nil
+}
+
+// visible returns how many of the samples that are not sealed a reader of
+// transaction txn sees.
+func (l *loose) visible(txn uint64) int {
+	if txn == allVisible {
+		return len(l.times)
+	}
+	for i := len(l.marks) - 1; i >= 0; i-- {
+		if l.marks[i].txn <= txn {
+			return l.marks[i].end
+		}
+	}
+	return l.settled
+}
+
+// sample returns sample i of those that are not sealed.
+func (l *loose) sample(i int) batch.Sample {
+	s := batch.Sample{T: l.times[i], V: l.values[i]}
+	if l.more != nil {
+		s.ST, s.H, s.FH = l.more.starts[i], l.more.cells[i].h, l.more.cells[i].fh
+	}
+	return s
+}
+
+// newest returns the time of the newest sample, published or not.
+func (l *loose) newest() (t int64, ok bool) {
+	if l.empty() {
+		return 0, false
+	}
+	t = math.MinInt64
+	for _, ts := range l.times {
+		t = max(t, ts)
+	}
+	for i := range l.chunks {
+		t = max(t, l.chunks[i].maxt)
+	}
+	return t, true
+}
+
+// find returns the sample at t, published or not.
+func (l *loose) find(t int64) (s batch.Sample, ok bool, err error) {
+	if l == nil {
+		return s, false, nil
+	}
+	if i := slices.Index(l.times, t); i >= 0 {
+		return l.sample(i), true, nil
+	}
+	for i := range l.chunks {
+		c := &l.chunks[i]
+		if t < c.mint || t > c.maxt {
+			continue
+		}
+		var b storage.Batch
+		if err := c.decode(&b); err != nil {
+			return s, false, err
+		}
+		if at, found := slices.BinarySearch(b.Times, t); found {
+			return batch.At(&b, at), true, nil
+		}
+	}
+	return s, false, nil
+}
+
+// settle takes note that all readers see the transactions up to txn, and seals
+// what can be sealed if there is enough of it.
+func (l *loose) settle(txn uint64) {
+	n := 0
+	for n < len(l.marks) && l.marks[n].txn <= txn {
+		l.settled = l.marks[n].end
+		n++
+	}
+	l.marks = slices.Delete(l.marks, 0, n)
+	if l.settled >= looseRows {
+		l.seal(txn)
+	}
+}
+
+// sortLate sorts samples that did not come in order. Which of them had their
+// counter reset hints from the sample that is now before them is lost.
+func sortLate(samples []batch.Sample) {
+	slices.SortStableFunc(samples, func(a, b batch.Sample) int { return cmp.Compare(a.T, b.T) })
+	for i := range samples {
+		samples[i].ForgetReset()
+	}
+}
+
+// seal encodes the settled samples. What stays moves to new memory, since
+// readers have the old one.
+func (l *loose) seal(txn uint64) {
+	n := l.settled
+	samples := make([]batch.Sample, n)
+	for i := range samples {
+		samples[i] = l.sample(i)
+	}
+	if l.late {
+		sortLate(samples)
+	}
+	l.chunks = appendChunks(l.chunks, samples, txn)
+	l.times, l.values = slices.Clone(l.times[n:]), slices.Clone(l.values[n:])
+	if l.more != nil {
+		l.more = &looseMore{cells: slices.Clone(l.more.cells[n:]), starts: slices.Clone(l.more.starts[n:])}
+		if len(l.times) == 0 {
+			l.more = nil
+		}
+	}
+	for i := range l.marks {
+		l.marks[i].end -= n
+	}
+	l.settled, l.late = 0, !slices.IsSorted(l.times)
+	l.chunks = mergeChunks(l.chunks)
+}
+
+// filter keeps the samples that keep says, and reports whether any went.
+func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (bool, error) {
+	if l.empty() {
+		return false, nil
+	}
+	chunks, changed, err := filterChunks(l.chunks, mint, maxt, keep)
+	if err != nil {
+		return false, err
+	}
+	l.chunks = chunks
+	var kept []batch.Sample
+	var txns []uint64
+	txn, m := uint64(0), 0
+	for i := range l.times {
+		for i >= l.settled && m < len(l.marks) && i >= l.marks[m].end {
+			m++
+		}
+		if txn = 0; i >= l.settled && m < len(l.marks) {
+			txn = l.marks[m].txn
+		}
+		if keep(l.times[i], txn) {
+			kept, txns = append(kept, l.sample(i)), append(txns, txn)
+		}
+	}
+	if len(kept) == len(l.times) {
+		return changed, nil
+	}
+	*l = loose{chunks: l.chunks}
+	for i := range kept {
+		l.add(&kept[i], txns[i])
+	}
+	return true, nil
+}
+
+// oldest returns the time of the oldest sample.
+func (l *loose) oldest() int64 {
+	t := int64(math.MaxInt64)
+	for _, ts := range l.times {
+		t = min(t, ts)
+	}
+	for i := range l.chunks {
+		t = min(t, l.chunks[i].mint)
+	}
+	return t
+}

@@ -1,0 +1,153 @@
+package head
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/metadata"
+)
+
+// Drain waits until every querier that is open now is closed.
+func (h *Head) Drain(ctx context.Context) error { return h.txns.drain(ctx) }
+
+// LastTransaction returns the number of the last transaction whose samples a
+// querier that is opened now sees.
+func (h *Head) LastTransaction() uint64 {
+	h.txns.commit.Lock()
+	defer h.txns.commit.Unlock()
+	return h.txns.next() - 1
+}
+
+// Truncate removes what is older than t: rows of groups, and loose samples of
+// the transactions up to txn. They are in blocks now, and no open querier needs
+// them: see Drain. Series that have nothing left, and no group that holds them,
+// leave the head.
+func (h *Head) Truncate(t int64, txn uint64) error {
+	if err := h.running(); err != nil {
+		return err
+	}
+	defer h.done()
+	h.maintenance.Lock()
+	defer h.maintenance.Unlock()
+	start := time.Now()
+	h.metrics.truncations.Inc()
+	h.reg.reuse()
+	low := int64(maxTime)
+	for _, g := range h.allGroups() {
+		low = min(low, g.truncate(t))
+	}
+	used := map[*metadata.Metadata]struct{}{}
+	var failed error
+	h.txns.commit.Lock()
+	h.reg.each(func(s *series) bool {
+		oldest, err := h.truncateSeries(s, t, txn)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		low = min(low, oldest)
+		if s.metadata != nil {
+			used[s.metadata] = struct{}{}
+		}
+		return true
+	})
+	h.txns.commit.Unlock()
+	h.families.sweep(used)
+	h.dropGroups()
+	h.minTime.Store(low)
+	h.metrics.gcDuration.Observe(time.Since(start).Seconds())
+	if failed != nil {
+		h.metrics.truncationsFailed.Inc()
+	}
+	return failed
+}
+
+// truncate drops segments whose rows are all older than t and returns the time
+// of the oldest row that stays, or t if that is later.
+func (g *group) truncate(t int64) int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.rmu.rows; n > 0 && g.rmu.window.times[n-1] < t {
+		g.sealLocked()
+	}
+	n := 0
+	for n < len(g.rmu.segments) && g.rmu.segments[n].maxt() < t {
+		n++
+	}
+	segments := slices.Clone(g.rmu.segments[n:])
+	g.rmu.Lock()
+	g.rmu.segments = segments
+	g.rmu.Unlock()
+	switch {
+	case len(segments) > 0:
+		return max(t, segments[0].mint())
+	case g.rmu.rows > 0:
+		return max(t, g.rmu.window.times[0])
+	default:
+		return maxTime
+	}
+}
+
+// truncateSeries drops loose samples and places without rows, and the series if
+// nothing is left. It returns the time of the oldest loose sample.
+func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	oldest = maxTime
+	if s.loose != nil {
+		_, err = s.loose.filter(minTime, t-1, func(ts int64, with uint64) bool { return ts >= t || with > txn })
+		if s.loose.empty() {
+			s.loose = nil
+		} else {
+			oldest = s.loose.oldest()
+		}
+	}
+	s.tracked = false
+	s.places = slices.DeleteFunc(s.places, func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) })
+	if s.retireLocked() {
+		h.reg.remove(s)
+	}
+	return oldest, err
+}
+
+// hasRowsOf reports whether a row of the group has a sample of the series in the
+// column.
+func (g *group) hasRowsOf(s *series, col uint32) bool {
+	v := g.pin()
+	defer v.unpin()
+	_, ok := v.newest(s, col)
+	return ok
+}
+
+// dropGroups forgets closed groups without rows.
+func (h *Head) dropGroups() {
+	for _, g := range h.allGroups() {
+		g.mu.Lock()
+		gone := g.closed && len(g.rmu.segments) == 0 && g.rmu.rows == 0
+		g.mu.Unlock()
+		if gone {
+			h.groups.Lock()
+			delete(h.groups.byID, g.id)
+			h.groups.Unlock()
+		}
+	}
+}
+
+func (h *Head) groupCount() int {
+	h.groups.Lock()
+	defer h.groups.Unlock()
+	return len(h.groups.byID)
+}
+
+// chunks counts the encoded columns of groups and loose chunks of series.
+func (h *Head) chunks() int {
+	n := 0
+	for _, g := range h.allGroups() {
+		v := g.pin()
+		for _, seg := range v.segments {
+			n += seg.chunks()
+		}
+		v.unpin()
+	}
+	return n
+}
