@@ -95,9 +95,14 @@ type Manager struct {
 	// requests ends all requests once the time for draining is over.
 	requests context.Context //nolint:containedctx // The lifetime of the component.
 	giveUp   context.CancelFunc
-	// running is read-locked by every request from its start until its
-	// response is closed.
-	running sync.RWMutex
+
+	mu struct {
+		sync.Mutex
+		// running counts the requests whose response was not closed yet.
+		running int
+		// idle is closed when there is none, if somebody waits for that.
+		idle chan struct{}
+	}
 }
 
 // New returns a manager without Alertmanagers.
@@ -120,13 +125,20 @@ func New(opts Options) (*Manager, error) {
 
 // do performs a request that also ends when the manager gives up.
 func (m *Manager) do(ctx context.Context, client *http.Client, req *http.Request) (*http.Response, error) {
-	m.running.RLock()
+	m.mu.Lock()
+	m.mu.running++
+	m.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(m.requests, cancel)
 	done := sync.OnceFunc(func() {
 		stop()
 		cancel()
-		m.running.RUnlock()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.mu.running--; m.mu.running == 0 && m.mu.idle != nil {
+			close(m.mu.idle)
+			m.mu.idle = nil
+		}
 	})
 	resp, err := m.opts.Do(ctx, client, req)
 	if err != nil {
@@ -182,11 +194,23 @@ func (m *Manager) Run(ctx context.Context, targets <-chan map[string][]*targetgr
 	m.upstream.Run(targets)
 	// A request that was under way when the queues were stopped is not waited
 	// for by upstream.
-	m.running.Lock()
-	m.running.Unlock() //nolint:staticcheck // The section is empty because only the waiting counts.
+	m.waitIdle()
 	close(drained)
 	wg.Wait()
 	return nil
+}
+
+// waitIdle waits until no request is under way. It is called once.
+func (m *Manager) waitIdle() {
+	m.mu.Lock()
+	if m.mu.running == 0 {
+		m.mu.Unlock()
+		return
+	}
+	idle := make(chan struct{})
+	m.mu.idle = idle
+	m.mu.Unlock()
+	<-idle
 }
 
 // Notify queues alerts of a rule with the given expression for every

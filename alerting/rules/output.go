@@ -33,8 +33,9 @@ type outputColumn struct {
 	labels labels.Labels
 	// round is the last row that had the series.
 	round uint64
-	// written is set once a sample of the series was stored. A series that
-	// never got one needs no staleness marker.
+	// written says that the last sample of the series was stored. If it was
+	// not, the series gets no staleness marker: it never began, or somebody
+	// else writes it.
 	written bool
 }
 
@@ -167,11 +168,15 @@ func (o *output) write() (*storage.RowError, error) {
 
 // settle notes which columns have samples after a row was written, and returns
 // the refused ones. That a staleness marker was refused is not an error: it
-// means that another rule writes the series now.
+// means that another rule writes the series now. For the same reason a series
+// whose sample was refused is not to be ended from here.
 func (o *output) settle(rowErr *storage.RowError) []storage.ColumnError {
-	var refused []storage.ColumnError
-	isRefused := make(map[storage.Column]bool)
+	var (
+		refused   []storage.ColumnError
+		isRefused map[storage.Column]bool
+	)
 	if rowErr != nil {
+		isRefused = make(map[storage.Column]bool, len(rowErr.Refused))
 		for _, r := range rowErr.Refused {
 			isRefused[r.Column] = true
 			if v := o.row.Values[r.Column]; math.Float64bits(v) == value.StaleNaN && isSuperseded(r.Err) {
@@ -181,8 +186,8 @@ func (o *output) settle(rowErr *storage.RowError) []storage.ColumnError {
 		}
 	}
 	for _, c := range o.columns {
-		if c.round == o.round && !isRefused[c.column] {
-			c.written = true
+		if c.round == o.round {
+			c.written = !isRefused[c.column]
 		}
 	}
 	return refused
