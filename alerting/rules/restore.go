@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/value"
 
+	"github.com/gnomonhq/gnomon/alerting"
 	"github.com/gnomonhq/gnomon/alerting/state"
 	"github.com/gnomonhq/gnomon/storage"
 )
@@ -49,19 +49,35 @@ func (g *group) restoreAlerts(ctx context.Context, now time.Time) {
 func (r *alertingRule) restore(ctx context.Context, q storage.Querier, now time.Time) error {
 	r.alerts.Lock()
 	defer r.alerts.Unlock()
-	if r.alerts.Len() == 0 {
+	if r.alerts.Len() == 0 && r.keepFiringFor == 0 {
 		return nil
 	}
 	records, err := readRecords(ctx, q, r.recordMatchers())
 	if err != nil {
 		return err
 	}
-	n := r.alerts.Restore(now, r.hold, r.shared.ForGracePeriod, func(ls labels.Labels) (state.Record, bool) {
-		record, ok := records[string(ls.Bytes(nil))]
+	byLabels := make(map[string]state.Record, len(records))
+	for _, record := range records {
+		byLabels[string(record.Labels.Bytes(nil))] = record
+	}
+	restored := r.alerts.Restore(now, r.hold, r.shared.ForGracePeriod, func(ls labels.Labels) (state.Record, bool) {
+		record, ok := byLabels[string(ls.Bytes(nil))]
 		return record, ok
 	})
-	r.logger.Debug("alerts restored", "count", n)
+	continued := r.alerts.Continued(state.Policy{For: r.hold, KeepFiringFor: r.keepFiringFor}, now, records)
+	for _, record := range continued {
+		r.alerts.Continue(record, r.annotationsOf(ctx, record.Labels, now), now)
+	}
+	r.logger.Debug("alerts restored", "restored", restored, "continued", len(continued))
 	return nil
+}
+
+// annotationsOf expands the annotations of an alert that no evaluation of this
+// process has seen: its labels are known, its value is not.
+func (r *alertingRule) annotationsOf(ctx context.Context, ls labels.Labels, now time.Time) labels.Labels {
+	sample := alerting.Sample{Labels: ls, V: math.NaN()}
+	e := &evaluation{slot: now, liveConfig: r.shared.live.Load()}
+	return r.observe(ctx, alerting.Vector{sample}, e)[0].Annotations
 }
 
 // recordMatchers returns what matches the ALERTS_FOR_STATE series of the rule.
@@ -79,12 +95,11 @@ func (r *alertingRule) recordMatchers() []*labels.Matcher {
 	return matchers
 }
 
-// readRecords returns the last samples of the series that match, by the labels
-// of the alert in binary form. Series that ended are left out: the alert was
-// not active any more.
-func readRecords(ctx context.Context, q storage.Querier, matchers []*labels.Matcher) (map[string]state.Record, error) {
+// readRecords returns the last samples of the series that match. Series that
+// ended are left out: the alert was not active any more.
+func readRecords(ctx context.Context, q storage.Querier, matchers []*labels.Matcher) ([]state.Record, error) {
 	var (
-		records = make(map[string]state.Record)
+		records []state.Record
 		set     = q.Select(ctx, nil, matchers...)
 		it      storage.BatchIterator
 		batch   storage.Batch
@@ -106,17 +121,19 @@ func readRecords(ctx context.Context, q storage.Querier, matchers []*labels.Matc
 			return nil, err
 		}
 		// A value that is no time, as of a series somebody else made, is as good
-		// as none. The comparison is false for NaN as well.
-		if !found || value.IsStaleNaN(v) || !(math.Abs(v) <= maxUnixSeconds) {
+		// as none. The comparison is false for NaN as well, of which the
+		// staleness marker is one.
+		if !found || !(math.Abs(v) <= maxUnixSeconds) {
 			continue
 		}
 		b.Reset(series.Labels())
 		b.Del(labels.MetricName)
-		// Whole seconds on both ends, so that the time spent pending is whole.
-		records[string(b.Labels().Bytes(nil))] = state.Record{
+		records = append(records, state.Record{
+			Labels: b.Labels(),
+			// Whole seconds on both ends, so that the time spent pending is whole.
 			ActiveAt: time.Unix(int64(v), 0).UTC(),
 			LastSeen: time.Unix(t/1000, 0).UTC(),
-		}
+		})
 	}
 	return records, set.Err()
 }

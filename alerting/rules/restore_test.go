@@ -138,6 +138,35 @@ func TestResolvedAlertIsNotRestored(t *testing.T) {
 	})
 }
 
+// TestKeepFiringForSurvivesRestart holds that an alert goes on firing for the
+// rest of keep_firing_for if its condition ended while nobody looked.
+func TestKeepFiringForSurvivesRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, dir := storagetest.NewModel(0), t.TempDir()
+		const rule = "{alert: A, expr: in, for: 5m, keep_firing_for: 30m, annotations: {n: '{{ $labels.i }}={{ $value }}'}}"
+		var activeAt, lastSeen time.Time
+		life(t, store, dir, rule, 20, always, func(r *rig) {
+			activeAt, lastSeen = r.group("g").Rules[0].Alerts[0].ActiveAt, r.group("g").LastSlot
+		})
+		time.Sleep(10 * time.Minute)
+		life(t, store, dir, rule, 3, func(time.Time) (alerting.Vector, error) { return nil, nil }, func(r *rig) {
+			require.Len(t, r.group("g").Rules[0].Alerts, 1)
+			alert := r.group("g").Rules[0].Alerts[0]
+			require.Equal(t, state.Firing, alert.State)
+			require.Equal(t, activeAt.Truncate(time.Second), alert.ActiveAt)
+			require.Equal(t, lastSeen.Truncate(time.Second), alert.KeepFiringSince)
+			require.Equal(t, "1=NaN", alert.Annotations.Get("n"))
+			require.Equal(t, []string{`in {alertname="A", i="1"} firing`}, r.sent())
+			r.afterEvaluation("g", 16)
+			require.Equal(t, state.Firing, r.group("g").Rules[0].State)
+			r.sent()
+			r.afterEvaluation("g", 3)
+			require.Equal(t, state.Inactive, r.group("g").Rules[0].State)
+			require.Contains(t, r.sent(), `in {alertname="A", i="1"} inactive`)
+		})
+	})
+}
+
 // TestRestoreSurvivesReload holds that a group which is changed between the
 // start and the restoration still restores.
 func TestRestoreSurvivesReload(t *testing.T) {

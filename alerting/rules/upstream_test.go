@@ -34,8 +34,9 @@ import (
 // of its own, and compares after every evaluation what was stored, what was
 // notified, which alerts there are and how the rules fare.
 //
-// One difference is meant: upstream does not restore alerts whose for duration
-// is shorter than the grace period. Here they go on firing if they did. There
+// Two differences are meant. Upstream does not restore alerts whose for duration
+// is shorter than the grace period; here they go on firing if they did. And it
+// forgets over a restart those that fire only because of keep_firing_for. There
 // are no such rules where there are restarts.
 func TestLikeUpstream(t *testing.T) {
 	for seed := range uint64(40) {
@@ -91,9 +92,9 @@ func newDuel(t *testing.T, seed uint64, restarts bool) *duel {
 // labels, so that a changed file shares some with the one before.
 func (d *duel) writeRules() {
 	pick := func(values ...string) string { return values[d.rng.IntN(len(values))] }
-	shortest := "0s"
+	shortest, keep := "0s", "2m"
 	if d.restarts {
-		shortest = duelGrace.String()
+		shortest, keep = duelGrace.String(), "0s"
 	}
 	lines := []string{"groups:", "- name: g", "  limit: " + pick("0", "0", "6"), "  query_offset: " + pick("0s", "0s", "45s"), "  rules:"}
 	for i := range 2 + d.rng.IntN(5) {
@@ -103,7 +104,7 @@ func (d *duel) writeRules() {
 			continue
 		}
 		lines = append(lines, "  - alert: "+pick("A1", "A2"), "    expr: "+expr,
-			"    for: "+pick(shortest, "1m", "2m", "3m", "5m"), "    keep_firing_for: "+pick("0s", "0s", "1m", "2m"),
+			"    for: "+pick(shortest, "1m", "2m", "3m", "5m"), "    keep_firing_for: "+pick("0s", keep),
 			"    labels: {severity: "+pick("x", "'{{ $labels.i }}{{ $value }}'", "'{{ $labels.i }}!'")+"}",
 			"    annotations: {n: "+pick("x", "'{{ $value | humanize }} {{ $externalLabels.cluster }}'", "'{{ now }} {{ externalURL }}'", "'{{ query \"in0\" | first | value }}'")+"}")
 	}

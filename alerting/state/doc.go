@@ -17,7 +17,8 @@
 //
 // [Set.Due] picks the alerts that are to be sent to Alertmanager and remembers
 // that they were. [Restored] decides from what a former process recorded since
-// when an alert has been active.
+// when an alert has been active, and [Set.Continued] which alerts fire on that
+// nobody has seen since.
 //
 // What it is not: it neither evaluates expressions nor expands templates (see
 // rules and template), and it does not send (see notify).

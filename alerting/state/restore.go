@@ -1,6 +1,7 @@
 package state
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -9,6 +10,8 @@ import (
 // Record is what a former process left behind of an alert: the last sample of
 // its ALERTS_FOR_STATE series.
 type Record struct {
+	// Labels are the alert's.
+	Labels labels.Labels
 	// ActiveAt is the value of the sample: since when the alert was active.
 	ActiveAt time.Time
 	// LastSeen is the timestamp of the sample: when the alert was last
@@ -58,4 +61,29 @@ func (s *Set) Restore(now time.Time, hold, grace time.Duration, record func(labe
 		}
 	}
 	return restored
+}
+
+// Continued returns which of the alerts in the records fire on at now although
+// the evaluations since the start have not seen them, because they fired when
+// the former process ended and KeepFiringFor has not passed since. The former
+// process may have been keeping them already; nothing tells, so that a restart
+// can prolong the time once.
+func (s *Set) Continued(p Policy, now time.Time, records []Record) []Record {
+	var continued []Record
+	for _, r := range records {
+		s.buf = r.Labels.Bytes(s.buf)
+		_, known := s.byKey[string(s.buf)]
+		if !known && r.LastSeen.Sub(r.ActiveAt) >= p.For && now.Sub(r.LastSeen) < p.KeepFiringFor {
+			continued = append(continued, r)
+		}
+	}
+	return continued
+}
+
+// Continue adds the alert of a record that Continued returned, firing since
+// now. Its value is not known and is NaN.
+func (s *Set) Continue(r Record, annotations labels.Labels, now time.Time) {
+	s.observe(&Observation{Labels: r.Labels, Annotations: annotations, Value: math.NaN()}, now)
+	a := s.ordered[len(s.ordered)-1]
+	a.State, a.ActiveAt, a.FiredAt, a.KeepFiringSince = Firing, r.ActiveAt, now, r.LastSeen
 }

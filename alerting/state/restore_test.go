@@ -70,3 +70,33 @@ func TestRestoreMovesTheNextStep(t *testing.T) {
 	require.NoError(t, s.Step(Policy{For: hold}, observed("fired", "pending", "new"), at(101)))
 	require.Equal(t, "fired=firing active 0 fired 101; pending=pending active 80; new=pending active 100", dump(&s))
 }
+
+func TestContinued(t *testing.T) {
+	record := func(instance string, activeAt, lastSeen float64) Record {
+		return Record{
+			Labels:   labels.FromStrings("alertname", "A", "instance", instance),
+			ActiveAt: at(activeAt), LastSeen: at(lastSeen),
+		}
+	}
+	p := Policy{For: 5 * time.Minute, KeepFiringFor: 20 * time.Minute}
+	var s Set
+	require.NoError(t, s.Step(p, observed("seen"), at(99)))
+	continued := s.Continued(p, at(100), []Record{
+		record("seen", 0, 90),
+		record("fired", 0, 90),
+		record("just fired", 85, 90),
+		record("pending", 86, 90),
+		record("nearly too long ago", 0, 80.5),
+		record("too long ago", 0, 80),
+	})
+	var names []string
+	for _, r := range continued {
+		names = append(names, r.Labels.Get("instance"))
+		s.Continue(r, labels.FromStrings("n", "x"), at(100))
+	}
+	require.Equal(t, []string{"fired", "just fired", "nearly too long ago"}, names)
+	require.NoError(t, s.Step(p, observed("just fired"), at(101)))
+	require.Equal(t, "fired=firing active 0 fired 100 kept 90; just fired=firing active 85 fired 100; "+
+		"nearly too long ago=inactive active 0 fired 100 kept 80.5 resolved 101", dump(&s))
+	require.Equal(t, "x", s.Active()[0].Annotations.Get("n"))
+}
