@@ -224,7 +224,7 @@ func (w *Writer) commit(b *Batch) error {
 func (w *Writer) write(group []*Batch) error {
 	seg := w.current.Load()
 	if w.broken.Load() {
-		return fmt.Errorf("segment %s cannot be written since an earlier failure", seg.file.Name())
+		return fmt.Errorf("log segment %s cannot be written since an earlier failure", seg.file.Name())
 	}
 	number := seg.records
 	for _, b := range group {
@@ -232,7 +232,7 @@ func (w *Writer) write(group []*Batch) error {
 	}
 	if number > maxSegRecords {
 		w.broken.Store(true) // So that a new one begins.
-		return fmt.Errorf("segment %s has %d records", seg.file.Name(), seg.records)
+		return fmt.Errorf("log segment %s is full: %d records", seg.file.Name(), seg.records)
 	}
 	data := group[0].buf
 	if len(group) > 1 {
