@@ -23,6 +23,7 @@ type entries struct {
 	p         textparse.Parser
 	family    uint32
 	key       []byte
+	labels    labels.Labels // of the sample at hand, if its line may need them
 	exemplars []exemplar.Exemplar
 }
 
@@ -31,7 +32,14 @@ type entries struct {
 const entryKey = '\n'
 
 // parseEntries reads a body that is not parsed by position.
-func (l *Layout) parseEntries(s *Scrape, body []byte, contentType string, opts *Options) error {
+func (l *Layout) parseEntries(s *Scrape, body []byte, contentType string, opts *Options) (err error) {
+	defer func() {
+		// A target must not be able to stop the server through a parser that is
+		// not ours.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the parser of %s panicked after sample %d: %v", l.media.contentType, s.Total, p)
+		}
+	}()
 	p, err := textparse.New(body, contentType, labels.NewSymbolTable(), opts.textparse())
 	if p == nil {
 		return err
@@ -100,6 +108,11 @@ func (x *entries) sample(isHistogram bool) error {
 	}
 	x.key = append(append(x.key[:0], entryKey), series...)
 	smp.hash, smp.size = maphash.Bytes(x.l.seed, x.key), 0
+	// The parser of OpenMetrics forgets the labels when it looks ahead for the
+	// start timestamp.
+	if id := x.l.index.find(x.l.lines, smp.hash); id == start || x.l.lines[id].column == markSide || smp.timed {
+		x.p.Labels(&x.labels)
+	}
 	if x.opts.StartTimestamps {
 		smp.start = x.p.StartTimestamp()
 	}
@@ -127,11 +140,7 @@ func (x *entries) readExemplars(isHistogram bool) []exemplar.Exemplar {
 }
 
 // exposedLabels implements labeler.
-func (x *entries) exposedLabels() labels.Labels {
-	var ls labels.Labels
-	x.p.Labels(&ls)
-	return ls
-}
+func (x *entries) exposedLabels() labels.Labels { return x.labels }
 
 func (x *entries) familyID() uint32 { return x.family }
 

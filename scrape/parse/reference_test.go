@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
@@ -60,23 +61,28 @@ func (r *reference) read(body []byte, contentType string, opts *Options) (outcom
 		switch entry {
 		case textparse.EntryType:
 			name, typ := p.Type()
-			m := r.families[string(name)]
-			m.Type = typ
-			r.families[string(name)] = m
+			r.announce(name, func(m *metadata.Metadata) { m.Type = typ })
 		case textparse.EntryHelp:
 			name, help := p.Help()
-			m, ok := r.families[string(name)]
-			if !ok {
-				m.Type = "unknown"
-			}
-			m.Help = string(help)
-			r.families[string(name)] = m
+			r.announce(name, func(m *metadata.Metadata) { m.Help = string(help) })
+		case textparse.EntryUnit:
+			name, unit := p.Unit()
+			r.announce(name, func(m *metadata.Metadata) { m.Unit = string(unit) })
 		case textparse.EntrySeries, textparse.EntryHistogram:
 			if err := r.sample(&o, p, entry, opts, seen); err != nil {
 				return o, err
 			}
 		}
 	}
+}
+
+func (r *reference) announce(name []byte, change func(*metadata.Metadata)) {
+	m, ok := r.families[string(name)]
+	if !ok {
+		m.Type = model.MetricTypeUnknown
+	}
+	change(&m)
+	r.families[string(name)] = m
 }
 
 func (r *reference) sample(o *outcome, p textparse.Parser, entry textparse.Entry, opts *Options, seen map[string]labels.Labels) error {
