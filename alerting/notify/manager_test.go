@@ -27,8 +27,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	ourrules "github.com/gnomonhq/gnomon/alerting/rules"
 	"github.com/gnomonhq/gnomon/alerting/state"
 )
+
+var _ ourrules.NotifyFunc = (*Manager)(nil).Notify
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/alerting"
@@ -83,7 +84,7 @@ func (r *alertingRule) observe(ctx context.Context, vector alerting.Vector, e *e
 	for i := range vector {
 		data := template.DataOf(vector[i], e.externalLabels, r.shared.ExternalURL.String())
 		b.Reset(vector[i].Labels)
-		b.Del(labels.MetricName)
+		b.Del(model.MetricNameLabel)
 		n := 0
 		r.labels.Range(func(l labels.Label) {
 			b.Set(l.Name, r.expand(ctx, r.templates.labels[n], scope, data))
@@ -137,9 +138,9 @@ func (r *alertingRule) seriesLocked(t time.Time) alerting.Vector {
 	for i := range active {
 		a := &active[i]
 		b.Reset(a.Labels)
-		b.Set(labels.MetricName, forStateMetric)
+		b.Set(model.MetricNameLabel, forStateMetric)
 		forState := b.Labels()
-		b.Set(labels.MetricName, alertsMetric)
+		b.Set(model.MetricNameLabel, alertsMetric)
 		b.Set(stateLabel, a.State.String())
 		vector = append(vector,
 			alerting.Sample{Labels: b.Labels(), T: t.UnixMilli(), V: 1},

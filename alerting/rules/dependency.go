@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -74,7 +75,7 @@ func readsOf(r rule) readSet {
 		var names selectorNames
 		for _, m := range v.LabelMatchers {
 			switch m.Name {
-			case labels.MetricName:
+			case model.MetricNameLabel:
 				names.metric = append(names.metric, m)
 			case labels.AlertName:
 				names.alert = append(names.alert, m)

@@ -248,6 +248,41 @@ func TestGroupsAreOrdered(t *testing.T) {
 	})
 }
 
+// TestConcurrentUse reads while rules are evaluated and reloaded, for the race
+// detector.
+func TestConcurrentUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, storagetest.NewModel(0), func(o *Options) { o.ConcurrentEvals = true })
+		r.answer("in", vec(`up{i="1"}`, 1.0))
+		files := [][]string{
+			{"groups:", "- name: g", "  interval: 1s", "  rules: [{alert: A, expr: in, for: 5s}, {record: out, expr: in}]"},
+			{"groups:", "- name: g", "  interval: 1s", "  rules: [{alert: A, expr: in, for: 7s}, {record: out2, expr: in}]", "- name: h", "  rules: [{alert: B, expr: in}]"},
+		}
+		r.file("r.yml", files[0]...)
+		require.NoError(t, r.update())
+		r.start()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 200 {
+				for _, g := range r.manager.Groups(true) {
+					require.NotEmpty(t, g.Rules)
+				}
+				r.manager.AlertingRules()
+				time.Sleep(500 * time.Millisecond)
+			}
+		}()
+		for i := range 20 {
+			time.Sleep(5 * time.Second)
+			r.file("r.yml", files[(i+1)%2]...)
+			require.NoError(t, r.update())
+		}
+		<-done
+		r.afterEvaluation("g", 1)
+		require.Equal(t, state.Firing, r.group("g").Rules[0].State)
+	})
+}
+
 // TestMetricsLikeUpstream holds that every metric of upstream's is there, with
 // the same labels and type.
 func TestMetricsLikeUpstream(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/alerting"
@@ -27,7 +28,7 @@ func (r *recordingRule) evaluate(ctx context.Context, e *evaluation) (alerting.V
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for i := range vector {
 		b.Reset(vector[i].Labels)
-		b.Set(labels.MetricName, r.name)
+		b.Set(model.MetricNameLabel, r.name)
 		r.labels.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
 		vector[i].Labels = b.Labels()
 	}

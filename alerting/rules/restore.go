@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/alerting"
@@ -84,7 +85,7 @@ func (r *alertingRule) annotationsOf(ctx context.Context, ls labels.Labels, now 
 // Labels that are templates are left out, since the series have their results.
 func (r *alertingRule) recordMatchers() []*labels.Matcher {
 	matchers := []*labels.Matcher{
-		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, forStateMetric),
+		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, forStateMetric),
 		labels.MustNewMatcher(labels.MatchEqual, labels.AlertName, r.name),
 	}
 	r.labels.Range(func(l labels.Label) {
@@ -127,7 +128,7 @@ func readRecords(ctx context.Context, q storage.Querier, matchers []*labels.Matc
 			continue
 		}
 		b.Reset(series.Labels())
-		b.Del(labels.MetricName)
+		b.Del(model.MetricNameLabel)
 		records = append(records, state.Record{
 			Labels: b.Labels(),
 			// Whole seconds on both ends, so that the time spent pending is whole.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -198,7 +199,7 @@ func (r *rig) afterEvaluation(name string, n int) {
 // staleness marker as "stale", by the text of the labels.
 func (r *rig) samples(metric string, t0 time.Time) map[string]string {
 	contents := storagetest.Read(r.t, r.store, math.MinInt64, math.MaxInt64,
-		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, metric))
+		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, metric))
 	out := make(map[string]string, len(contents))
 	for series, samples := range contents {
 		var line []string

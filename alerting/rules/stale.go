@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -53,12 +54,12 @@ func (g *group) continued(ctx context.Context, t int64) (map[string]struct{}, er
 	found := make(map[string]struct{})
 	names := make(map[string]struct{})
 	for _, ls := range g.ended {
-		name := ls.Get(labels.MetricName)
+		name := ls.Get(model.MetricNameLabel)
 		if _, ok := names[name]; ok {
 			continue
 		}
 		names[name] = struct{}{}
-		m := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name)
+		m := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name)
 		set := q.Select(ctx, &storage.SelectHints{}, m)
 		var (
 			it    storage.BatchIterator

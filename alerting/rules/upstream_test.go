@@ -39,7 +39,7 @@ import (
 // forgets over a restart those that fire only because of keep_firing_for. There
 // are no such rules where there are restarts.
 func TestLikeUpstream(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(30) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			newDuel(t, seed, seed%2 == 0).fight(40)
 		})
