@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -186,7 +187,7 @@ func convertValue(value parser.Value) *Result {
 
 func convertStats(s *stats.Statistics) *QueryStats {
 	b := stats.NewQueryStats(s).Builtin()
-	seconds := func(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }
+	seconds := func(f float64) time.Duration { return time.Duration(math.Round(f * float64(time.Second))) }
 	steps := func(counts *stats.TotalSamplesPerStep) (list []StepStat) {
 		if counts == nil {
 			return nil
