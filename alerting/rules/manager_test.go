@@ -23,9 +23,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNewChecksOptions(t *testing.T) {
-	_, err := New(Options{ResendDelay: -1, MaxConcurrentEvals: -1})
+	_, err := New(Options{MaxConcurrentEvals: -1})
 	require.EqualError(t, err, "rule manager: option Query is missing\noption Store is missing\n"+
-		"options OutageTolerance, ForGracePeriod and ResendDelay must not be negative\noption MaxConcurrentEvals must not be negative")
+		"option MaxConcurrentEvals must not be negative")
+	o := Options{ResendDelay: -1, OutageTolerance: -1, ForGracePeriod: -1}.withDefaults()
+	require.Equal(t, []time.Duration{0, 0, 0}, []time.Duration{o.ResendDelay, o.OutageTolerance, o.ForGracePeriod})
 }
 
 func TestRunOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -48,13 +49,14 @@ type Options struct {
 	// ExternalURL is the address of this server for templates; nil is empty.
 	ExternalURL *url.URL
 	// OutageTolerance is how long ago a former process may have ended for its
-	// alerts to be restored; 0 is DefaultOutageTolerance.
+	// alerts to be restored; 0 is DefaultOutageTolerance, negative is none.
 	OutageTolerance time.Duration
 	// ForGracePeriod is how long a restored pending alert waits at least
-	// before it fires; 0 is DefaultForGracePeriod.
+	// before it fires; 0 is DefaultForGracePeriod, negative is none.
 	ForGracePeriod time.Duration
 	// ResendDelay is the time between notifications of an alert that goes on;
-	// 0 is DefaultResendDelay.
+	// 0 is DefaultResendDelay, negative is none: it is sent after every
+	// evaluation.
 	ResendDelay time.Duration
 	// ConcurrentEvals evaluates rules of a group concurrently if neither
 	// depends on the other. At most MaxConcurrentEvals evaluations, over all
@@ -77,15 +79,9 @@ func (o Options) withDefaults() Options {
 	if o.ExternalURL == nil {
 		o.ExternalURL = &url.URL{}
 	}
-	if o.OutageTolerance == 0 {
-		o.OutageTolerance = DefaultOutageTolerance
-	}
-	if o.ForGracePeriod == 0 {
-		o.ForGracePeriod = DefaultForGracePeriod
-	}
-	if o.ResendDelay == 0 {
-		o.ResendDelay = DefaultResendDelay
-	}
+	o.OutageTolerance = max(cmp.Or(o.OutageTolerance, DefaultOutageTolerance), 0)
+	o.ForGracePeriod = max(cmp.Or(o.ForGracePeriod, DefaultForGracePeriod), 0)
+	o.ResendDelay = max(cmp.Or(o.ResendDelay, DefaultResendDelay), 0)
 	if o.MaxConcurrentEvals == 0 {
 		o.MaxConcurrentEvals = DefaultMaxConcurrentEvals
 	}
@@ -106,9 +102,6 @@ func (o Options) validate() error {
 	}
 	if o.Store == nil {
 		errs = append(errs, errors.New("option Store is missing"))
-	}
-	if o.OutageTolerance < 0 || o.ForGracePeriod < 0 || o.ResendDelay < 0 {
-		errs = append(errs, errors.New("options OutageTolerance, ForGracePeriod and ResendDelay must not be negative"))
 	}
 	if o.MaxConcurrentEvals < 0 {
 		errs = append(errs, errors.New("option MaxConcurrentEvals must not be negative"))

@@ -21,6 +21,9 @@ type output struct {
 	// rules never have one.
 	group   storage.Group
 	columns map[string]*outputColumn
+	// order has the columns in the order of the last result, nil where a
+	// series was refused and past its end. The next result mostly has the same.
+	order []*outputColumn
 	// round counts the rows.
 	round uint64
 	row   storage.Row
@@ -57,7 +60,7 @@ func (o *output) append(t int64, vector alerting.Vector) ([]storage.ColumnError,
 	o.reset(t)
 	var refused []storage.ColumnError
 	for i := range vector {
-		c, err := o.columnOf(vector[i].Labels)
+		c, err := o.columnAt(i, vector[i].Labels)
 		if err != nil {
 			refused = append(refused, storage.ColumnError{Labels: vector[i].Labels, Err: err})
 			continue
@@ -65,7 +68,8 @@ func (o *output) append(t int64, vector alerting.Vector) ([]storage.ColumnError,
 		c.round = o.round
 		o.set(c.column, &vector[i])
 	}
-	vanished := o.endVanished()
+	clear(o.order[min(len(vector), len(o.order)):])
+	vanished := o.endVanished(len(vector) - len(refused))
 	slices.SortFunc(o.row.Histograms, func(a, b storage.HistogramSample) int { return int(a.Column) - int(b.Column) })
 
 	rowErr, err := o.write()
@@ -102,6 +106,19 @@ func (o *output) reset(t int64) {
 	o.row.Histograms = o.row.Histograms[:0]
 }
 
+// columnAt returns the column of the i-th series of a result.
+func (o *output) columnAt(i int, ls labels.Labels) (*outputColumn, error) {
+	for len(o.order) <= i {
+		o.order = append(o.order, nil)
+	}
+	if c := o.order[i]; c != nil && labels.Equal(c.labels, ls) {
+		return c, nil
+	}
+	c, err := o.columnOf(ls)
+	o.order[i] = c
+	return c, err
+}
+
 // columnOf returns the column of a series, a new one if need be.
 func (o *output) columnOf(ls labels.Labels) (*outputColumn, error) {
 	o.buf = ls.Bytes(o.buf)
@@ -135,8 +152,11 @@ func (o *output) setFloat(c storage.Column, v float64) {
 }
 
 // endVanished puts staleness markers into the row for the series that the round
-// did not have, and returns these.
-func (o *output) endVanished() map[string]*outputColumn {
+// did not have, and returns these. present is the number of series it has.
+func (o *output) endVanished(present int) map[string]*outputColumn {
+	if present == len(o.columns) {
+		return nil
+	}
 	var vanished map[string]*outputColumn
 	for key, c := range o.columns {
 		if c.round == o.round {
@@ -185,8 +205,8 @@ func (o *output) settle(rowErr *storage.RowError) []storage.ColumnError {
 			refused = append(refused, r)
 		}
 	}
-	for _, c := range o.columns {
-		if c.round == o.round {
+	for _, c := range o.order {
+		if c != nil {
 			c.written = !isRefused[c.column]
 		}
 	}
@@ -218,6 +238,6 @@ func (o *output) close() error {
 		return nil
 	}
 	err := o.group.Close()
-	o.group, o.columns = nil, nil
+	o.group, o.columns, o.order = nil, nil, nil
 	return err
 }

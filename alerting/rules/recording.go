@@ -18,6 +18,14 @@ var ErrDuplicateLabels = errors.New("vector contains metrics with the same label
 // recordingRule writes the result of its expression under a new name.
 type recordingRule struct {
 	*ruleCore
+
+	last relabelled
+}
+
+// relabelled remembers which labels the last result had and what became of
+// them. Most results have the series of the one before in the same order.
+type relabelled struct {
+	in, out []labels.Labels
 }
 
 func (r *recordingRule) evaluate(ctx context.Context, e *evaluation) (alerting.Vector, error) {
@@ -25,20 +33,43 @@ func (r *recordingRule) evaluate(ctx context.Context, e *evaluation) (alerting.V
 	if err != nil {
 		return nil, err
 	}
-	b := labels.NewBuilder(labels.EmptyLabels())
-	for i := range vector {
-		b.Reset(vector[i].Labels)
-		b.Set(model.MetricNameLabel, r.name)
-		r.labels.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
-		vector[i].Labels = b.Labels()
-	}
-	if hasDuplicates(vector) {
+	if changed := r.relabel(vector); changed && hasDuplicates(vector) {
+		r.last = relabelled{}
 		return nil, ErrDuplicateLabels
 	}
 	if e.limit > 0 && len(vector) > e.limit {
 		return nil, fmt.Errorf("exceeded limit of %d with %d series", e.limit, len(vector))
 	}
 	return vector, nil
+}
+
+// relabel puts the name and the labels of the rule into the samples. It reports
+// false if the series are the first ones of the last result, so that what held
+// for the labels of that still holds.
+func (r *recordingRule) relabel(vector alerting.Vector) (changed bool) {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	last := &r.last
+	for i := range vector {
+		in := vector[i].Labels
+		if i < len(last.in) && labels.Equal(in, last.in[i]) {
+			vector[i].Labels = last.out[i]
+			continue
+		}
+		changed = true
+		b.Reset(in)
+		b.Set(model.MetricNameLabel, r.name)
+		r.labels.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
+		vector[i].Labels = b.Labels()
+		if i == len(last.in) {
+			last.in, last.out = append(last.in, in), append(last.out, vector[i].Labels)
+		} else {
+			last.in[i], last.out[i] = in, vector[i].Labels
+		}
+	}
+	clear(last.in[len(vector):])
+	clear(last.out[len(vector):])
+	last.in, last.out = last.in[:len(vector)], last.out[:len(vector)]
+	return changed
 }
 
 func (r *recordingRule) status(bool) RuleStatus { return r.coreStatus() }
