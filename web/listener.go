@@ -1,14 +1,17 @@
 package web
 
 import (
+	"errors"
 	"net"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// limitListener accepts a connection only when there is a slot for it. Several
-// listeners may share the slots.
+// limitListener hands out a connection only when there is a slot for it. Several
+// listeners may share the slots. A listener takes a slot after it accepted, not
+// before, so that one without connections takes none from the others; each then
+// has at most one connection that waits.
 type limitListener struct {
 	net.Listener
 	// slots holds one element per open connection.
@@ -22,17 +25,16 @@ func newLimitListener(l net.Listener, slots chan struct{}, open prometheus.Gauge
 	return &limitListener{Listener: l, slots: slots, open: open, closed: make(chan struct{})}
 }
 
-// Accept waits for a slot and then for a connection.
+// Accept waits for a connection and then for a slot.
 func (l *limitListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case l.slots <- struct{}{}:
 	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
+		return nil, errors.Join(net.ErrClosed, conn.Close())
 	}
 	l.open.Inc()
 	return &limitConn{Conn: conn, release: sync.OnceFunc(func() {
