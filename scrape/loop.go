@@ -218,16 +218,16 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 	}
 	took := since(f.start)
 	s.target.report(time.UnixMilli(f.t), took, sc.Kept, err)
-	up := 1.0
+	up, added := 1.0, float64(sc.SeriesAdded)
 	if err != nil {
-		up = 0
+		up, added = 0, 0
 	}
 	report := [syntheticCount]float64{
 		syntheticUp:              up,
 		syntheticDuration:        took.Seconds(),
 		syntheticScraped:         float64(sc.Total),
 		syntheticPostRelabelling: float64(sc.Kept),
-		syntheticSeriesAdded:     float64(sc.SeriesAdded),
+		syntheticSeriesAdded:     added,
 		syntheticTimeout:         s.target.timeout.Seconds(),
 		syntheticSampleLimit:     float64(s.sampleLimit),
 		syntheticBodySize:        float64(f.size),

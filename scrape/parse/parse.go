@@ -151,9 +151,7 @@ func (l *Layout) bind(s *Scrape, to Columns) {
 }
 
 // bindOne puts a new series into the row. It returns false if the row has its
-// column already, which means that several lines stand for one series. What the
-// row has stays, although it may be from the later one of the two lines: from the
-// next body on, the first one counts.
+// column already, which means that several lines stand for one series.
 func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 	known := &l.lines[n.line]
 	if n.column == noColumn {
@@ -187,15 +185,43 @@ func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 	return true
 }
 
-// share makes sides of all lines that stand for a shared column.
+// share makes sides of all lines that stand for a shared column. Of their
+// samples the first one in the body counts.
 func (l *Layout) share(s *Scrape, shared map[uint32]bool) {
+	order := l.order()
+	first := map[uint32]uint32{} // where the first line of a column is
 	for id := range l.lines {
-		if c := l.lines[id].column; c < firstMark && shared[c] {
-			l.toSide(uint32(id))
-			s.sideCols.Set(storage.Column(c))
-			s.owned.Unset(storage.Column(c))
+		c := l.lines[id].column
+		if c == markSide {
+			c = l.sides[l.lines[id].about].column
+		}
+		if c >= firstMark || !shared[c] || !s.seen.Has(storage.Column(id)) {
+			continue
+		}
+		if at, ok := first[c]; !ok || order[id] < at {
+			first[c] = order[id]
+		}
+		l.toSide(uint32(id))
+		s.sideCols.Set(storage.Column(c))
+		s.owned.Unset(storage.Column(c))
+	}
+	for i := range s.fresh {
+		if n := &s.fresh[i]; order[n.line] != 0 && order[n.line] == first[n.column] {
+			s.Row.Values[n.column] = n.value
 		}
 	}
+}
+
+// order returns where the lines are in the last text body, 0 for one that is not
+// there.
+func (l *Layout) order() []uint32 {
+	order := make([]uint32, len(l.lines))
+	id := l.lines[start].next
+	for at := uint32(1); id != start && order[id] == 0; at++ {
+		order[id] = at
+		id = l.lines[id].next
+	}
+	return order
 }
 
 // forgetVanished forgets the lines that the body before had and this one has

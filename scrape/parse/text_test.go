@@ -78,10 +78,10 @@ func TestOddLines(t *testing.T) {
 	}
 }
 
-// Pairs of bodies where the first bytes of a line fit a line of the first body
-// and the line is another one.
-func TestPrefixesAreUnambiguous(t *testing.T) {
-	opts := &Options{Admit: admitAll, HonorTimestamps: true}
+// Pairs of bodies where a line begins like one of the other body and is another
+// one, or stands for the same series.
+func TestPairsOfBodies(t *testing.T) {
+	opts := &Options{Admit: admitSome, HonorTimestamps: true}
 	for _, pair := range [][2]string{
 		{"foo-1\n", "foo1 5\n"},
 		{"foo 1\n", "foo {a=\"b\"} 1\n"},
@@ -91,6 +91,8 @@ func TestPrefixesAreUnambiguous(t *testing.T) {
 		{"# HELP a b\na 1\n", "# HELP a bc\na 1\n"},
 		{"# HELP a b", "# HELP a bc"},
 		{"a 1", "a 12"},
+		{"a{m=\"1\"} 1\n", "b 1\na{m=\"2\"} 2\na{m=\"1\"} 1\n"},
+		{"a{m=\"1\"} 1\n", "b 1\na{m=\"1\"} 1\na{m=\"2\"} 2\n"},
 		{"a 1\nb 2", "b 1\na 2"},
 	} {
 		ref, r := newReference(), newReader()
