@@ -112,6 +112,23 @@ func (c *looseChunk) decode(b *storage.Batch) error {
 	return err
 }
 
+// next returns the time of the first sample at from or later; math.MaxInt64 if
+// there is none. A chunk that cannot be decoded has none.
+func (c *looseChunk) next(from int64) int64 {
+	switch {
+	case c.maxt < from:
+		return maxTime
+	case c.mint >= from:
+		return c.mint
+	}
+	var b storage.Batch
+	if err := c.decode(&b); err != nil {
+		return maxTime
+	}
+	lo, _ := spanOf(b.Times, from, maxTime)
+	return b.Times[lo]
+}
+
 // samples decodes the chunk into single samples.
 func (c *looseChunk) samples(dst []batch.Sample) ([]batch.Sample, error) {
 	var b storage.Batch

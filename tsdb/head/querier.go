@@ -7,6 +7,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -165,6 +166,17 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 	return &seriesSet{q: q, mint: mint, maxt: maxt, list: list, at: -1, err: err}
 }
 
+// SelectOrdered returns all series with a sample in the querier's range, in the
+// order of compare. Its series have a method Metadata.
+func (q *Querier) SelectOrdered(ctx context.Context, compare func(a, b labels.Labels) int) storage.SeriesSet {
+	list, err := q.find(ctx, q.mint, q.maxt, nil)
+	for i := range list {
+		list[i].labels = q.head.reg.labels(list[i].series)
+	}
+	slices.SortFunc(list, func(a, b found) int { return compare(a.labels, b.labels) })
+	return &seriesSet{q: q, mint: q.mint, maxt: q.maxt, list: list, at: -1, err: err}
+}
+
 // seriesSet is the result of a select.
 type seriesSet struct {
 	q          *Querier
@@ -193,6 +205,16 @@ type headSeries struct {
 }
 
 func (s *headSeries) Labels() labels.Labels { return s.found.labels }
+
+// Metadata returns what is known of the series' family.
+func (s *headSeries) Metadata() metadata.Metadata {
+	s.found.series.mu.Lock()
+	defer s.found.series.mu.Unlock()
+	if m := s.found.series.metadata; m != nil {
+		return *m
+	}
+	return metadata.Metadata{}
+}
 
 // Batches returns the samples: usually of one column, else a union.
 func (s *headSeries) Batches(it storage.BatchIterator) storage.BatchIterator {

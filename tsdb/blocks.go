@@ -1,0 +1,328 @@
+package tsdb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/index"
+	"github.com/gnomonhq/gnomon/tsdb/scan"
+)
+
+// blockSet is the blocks that queries see. It implements head.Older.
+type blockSet struct {
+	fs     vfs.FS
+	dir    string
+	logger *slog.Logger
+
+	mu sync.RWMutex
+	// The following are guarded by mu.
+	list []*block.Reader // ascending in time; replaced, never changed
+	// cutTo is where the rows of the head begin that are not in a block.
+	cutTo int64
+	// writing counts blocks that are being written from what is there, and
+	// deletions has what was deleted meanwhile.
+	writing   int
+	deletions []deletion
+	// broken are blocks that could not be opened, so that it is said once.
+	broken map[ulid.ULID]struct{}
+}
+
+// deletion is a call of Delete.
+type deletion struct {
+	mint, maxt int64
+	matchers   []*labels.Matcher
+}
+
+func newBlockSet(fsys vfs.FS, dir string, logger *slog.Logger) *blockSet {
+	return &blockSet{fs: fsys, dir: dir, logger: logger, cutTo: noTime, broken: map[ulid.ULID]struct{}{}}
+}
+
+// readers returns the blocks there are.
+func (s *blockSet) readers() []*block.Reader {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.list
+}
+
+// metas returns the metas of the blocks there are.
+func (s *blockSet) metas() []block.Meta {
+	var out []block.Meta
+	for _, r := range s.readers() {
+		out = append(out, r.Meta())
+	}
+	return out
+}
+
+func (s *blockSet) open(id ulid.ULID) (*block.Reader, error) {
+	return block.Open(s.fs, filepath.Join(s.dir, id.String()), block.ReaderOptions{})
+}
+
+// scanDisk opens blocks that are new on disk and lets go of those that are
+// gone. Blocks that another one was made of are deleted: a crash came between
+// the two. A block that cannot be opened is left alone; the error says which.
+func (s *blockSet) scanDisk() error {
+	ids, err := block.List(s.fs, s.dir)
+	if err != nil {
+		return fmt.Errorf("list blocks: %w", err)
+	}
+	var errs []error
+	known := map[ulid.ULID]*block.Reader{}
+	for _, r := range s.readers() {
+		known[r.Meta().ULID] = r
+	}
+	var list []*block.Reader
+	for _, id := range ids {
+		r := known[id]
+		if r == nil {
+			if r, err = s.open(id); err != nil {
+				s.mu.Lock()
+				_, said := s.broken[id]
+				s.broken[id] = struct{}{}
+				s.mu.Unlock()
+				if !said {
+					s.logger.Error("block cannot be opened and is left alone", "block", id, "err", err)
+				}
+				errs = append(errs, fmt.Errorf("open block %s: %w", id, err))
+				continue
+			}
+		}
+		delete(known, id)
+		list = append(list, r)
+	}
+	replaced := map[ulid.ULID]struct{}{}
+	for _, r := range list {
+		for _, p := range r.Meta().Compaction.Parents {
+			replaced[p.ULID] = struct{}{}
+		}
+	}
+	kept := list[:0:0]
+	var gone []*block.Reader
+	for _, r := range list {
+		if _, ok := replaced[r.Meta().ULID]; ok {
+			gone = append(gone, r)
+		} else {
+			kept = append(kept, r)
+		}
+	}
+	s.mu.Lock()
+	s.list = sortedReaders(kept)
+	s.mu.Unlock()
+	for _, r := range known {
+		r.Close()
+	}
+	return errors.Join(append(errs, s.remove(gone))...)
+}
+
+func sortedReaders(list []*block.Reader) []*block.Reader {
+	slices.SortFunc(list, func(a, b *block.Reader) int {
+		ma, mb := a.Meta(), b.Meta()
+		return cmp.Or(cmp.Compare(ma.MinTime, mb.MinTime), cmp.Compare(ma.MaxTime, mb.MaxTime), ma.ULID.Compare(mb.ULID))
+	})
+	return list
+}
+
+// remove deletes blocks that are in the list no more. Queriers that have them
+// open keep them alive.
+func (s *blockSet) remove(gone []*block.Reader) error {
+	var errs []error
+	for _, r := range gone {
+		r.Close()
+		if err := block.Delete(s.fs, s.dir, r.Meta().ULID); err != nil {
+			errs = append(errs, fmt.Errorf("delete block %s: %w", r.Meta().ULID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// beginWriting notes that a block is being written from what is there; each call
+// is followed by one of publish or abandon.
+func (s *blockSet) beginWriting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing++
+}
+
+func (s *blockSet) endWritingLocked() {
+	if s.writing--; s.writing == 0 {
+		s.deletions = nil
+	}
+}
+
+// abandon ends what beginWriting began.
+func (s *blockSet) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endWritingLocked()
+}
+
+// publish puts new blocks into the place of old ones, in one step: what was
+// deleted while they were being written is deleted from them, and queriers see
+// either the one or the other. If cutTo is greater than before, rows of the head
+// that are older are not seen there any more. The old blocks are removed.
+func (s *blockSet) publish(ctx context.Context, added []ulid.ULID, old []*block.Reader, cutTo int64) error {
+	var fresh []*block.Reader
+	for _, id := range added {
+		r, err := s.open(id)
+		if err != nil {
+			s.abandon()
+			return errors.Join(fmt.Errorf("open new block %s: %w", id, err), s.discard(fresh, added))
+		}
+		fresh = append(fresh, r)
+	}
+	s.mu.Lock()
+	for _, d := range s.deletions {
+		for _, r := range fresh {
+			if err := deleteFrom(ctx, r, d); err != nil {
+				s.endWritingLocked()
+				s.mu.Unlock()
+				return errors.Join(err, s.discard(fresh, added))
+			}
+		}
+	}
+	s.endWritingLocked()
+	list := slices.DeleteFunc(slices.Clone(s.list), func(r *block.Reader) bool { return slices.Contains(old, r) })
+	s.list = sortedReaders(append(list, fresh...))
+	s.cutTo = max(s.cutTo, cutTo)
+	s.mu.Unlock()
+	return s.remove(old)
+}
+
+// discard removes blocks that did not become visible.
+func (s *blockSet) discard(open []*block.Reader, ids []ulid.ULID) error {
+	for _, r := range open {
+		r.Close()
+	}
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, block.Delete(s.fs, s.dir, id))
+	}
+	return errors.Join(errs...)
+}
+
+// drop takes blocks out and removes them.
+func (s *blockSet) drop(old []*block.Reader) error {
+	s.mu.Lock()
+	s.list = slices.DeleteFunc(slices.Clone(s.list), func(r *block.Reader) bool { return slices.Contains(old, r) })
+	s.mu.Unlock()
+	return s.remove(old)
+}
+
+// delete deletes from all blocks, and from the head by fromHead, in one step
+// for queriers.
+func (s *blockSet) delete(ctx context.Context, mint, maxt int64, ms []*labels.Matcher, fromHead func() error) error {
+	d := deletion{mint, maxt, ms}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing > 0 {
+		s.deletions = append(s.deletions, d)
+	}
+	for _, r := range s.list {
+		if err := deleteFrom(ctx, r, d); err != nil {
+			return err
+		}
+	}
+	return fromHead()
+}
+
+// deleteFrom deletes from one block.
+func deleteFrom(ctx context.Context, r *block.Reader, d deletion) error {
+	meta := r.Meta()
+	if d.maxt < meta.MinTime || d.mint >= meta.MaxTime {
+		return nil
+	}
+	if !r.Acquire() {
+		return nil
+	}
+	defer r.Release()
+	ids, err := index.Select(ctx, r, d.matchers...)
+	if err == nil && !ids.IsEmpty() {
+		err = r.Delete(block.Interval{MinT: max(d.mint, meta.MinTime), MaxT: min(d.maxt, meta.MaxTime-1)}, ids)
+	}
+	if err != nil {
+		return fmt.Errorf("block %s: %w", meta.ULID, err)
+	}
+	return nil
+}
+
+// close lets go of all blocks.
+func (s *blockSet) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.list {
+		r.Close()
+	}
+	s.list = nil
+}
+
+// newest returns the time of the newest sample in blocks, at most.
+func (s *blockSet) newest() (int64, bool) {
+	t, ok := int64(math.MinInt64), false
+	for _, r := range s.readers() {
+		t, ok = max(t, r.Meta().MaxTime-1), true
+	}
+	return t, ok
+}
+
+// endBefore returns the greatest end of blocks that end at limit or before.
+func (s *blockSet) endBefore(limit int64) int64 {
+	t := int64(noTime)
+	for _, r := range s.readers() {
+		if end := r.Meta().MaxTime; end <= limit {
+			t = max(t, end)
+		}
+	}
+	return t
+}
+
+func (s *blockSet) minTime() int64 {
+	t := int64(math.MaxInt64)
+	for _, r := range s.readers() {
+		t = min(t, r.Meta().MinTime)
+	}
+	return t
+}
+
+// Newest implements head.Older.
+func (s *blockSet) Newest(ls labels.Labels) (t int64, ok bool, err error) {
+	list := s.readers()
+	for i := len(list) - 1; i >= 0; i-- {
+		if ok && list[i].Meta().MaxTime <= t {
+			continue
+		}
+		newest, found, err := scan.Newest(list[i], ls)
+		if err != nil {
+			return 0, false, err
+		}
+		if found && (!ok || newest > t) {
+			t, ok = newest, true
+		}
+	}
+	return t, ok, nil
+}
+
+// At implements head.Older.
+func (s *blockSet) At(ls labels.Labels, t int64) (batch.Sample, bool, error) {
+	for _, r := range s.readers() {
+		meta := r.Meta()
+		if t < meta.MinTime || t >= meta.MaxTime {
+			continue
+		}
+		if have, ok, err := scan.At(r, ls, t); ok || err != nil {
+			return have, ok, err
+		}
+	}
+	return batch.Sample{}, false, nil
+}

@@ -1,0 +1,166 @@
+package compact
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/block"
+)
+
+// Target says where a block is to be written and what its meta.json says.
+type Target struct {
+	FS vfs.FS
+	// Dir is the folder of the blocks.
+	Dir string
+	// Now is the time in the block's name.
+	Now time.Time
+	// Meta has the range and the compaction; the rest is filled in. A block cut
+	// from the head is its own source.
+	Meta block.Meta
+	// AlignMillis is the length of the ranges at which timelines are divided.
+	AlignMillis int64
+}
+
+// Write makes a block of the union of sources. Where two have a sample at the
+// same time, the earlier source wins. Without any sample there is no block, and
+// the meta's ULID is zero.
+func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) {
+	id, err := ulid.New(ulid.Timestamp(t.Now), rand.Reader)
+	if err != nil {
+		return block.Meta{}, fmt.Errorf("name block: %w", err)
+	}
+	w, err := block.NewWriter(t.FS, t.Dir, id, block.WriterOptions{})
+	if err != nil {
+		return block.Meta{}, fmt.Errorf("write block %s: %w", id, err)
+	}
+	sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: map[timelineKey]uint32{}}
+	n, err := writeSeries(ctx, sw, sources)
+	if err == nil && n == 0 {
+		return block.Meta{}, w.Abort()
+	}
+	meta := t.Meta
+	if err == nil {
+		meta.ULID = id
+		if meta.Compaction.Level <= 1 {
+			meta.Compaction.Level, meta.Compaction.Sources = 1, []ulid.ULID{id}
+		}
+		meta, err = w.Finish(meta)
+	}
+	if err != nil {
+		err = fmt.Errorf("write block %s: %w", id, err)
+		if aerr := w.Abort(); aerr != nil {
+			err = fmt.Errorf("%w; remove what was written: %w", err, aerr)
+		}
+		return block.Meta{}, err
+	}
+	return meta, nil
+}
+
+// writeSeries writes the union of the sources and returns how many series there
+// were.
+func writeSeries(ctx context.Context, sw *seriesWriter, sources []Source) (n int, err error) {
+	heads := make([]*Series, len(sources))
+	advance := func(i int) error {
+		heads[i] = nil
+		if sources[i].Next() {
+			s := sources[i].Series()
+			heads[i] = &s
+		}
+		return sources[i].Err()
+	}
+	for i := range sources {
+		if err := advance(i); err != nil {
+			return n, err
+		}
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		least := leastOf(heads)
+		if len(least) == 0 {
+			return n, nil
+		}
+		its := make([]storage.BatchIterator, len(least))
+		for k, i := range least {
+			its[k] = heads[i].Batches
+		}
+		series := *heads[least[0]]
+		series.Batches = batch.Merge(its...)
+		wrote, err := sw.write(&series)
+		if err != nil {
+			return n, fmt.Errorf("series %s: %w", series.Labels, err)
+		}
+		if wrote {
+			n++
+		}
+		for _, i := range least {
+			if err := advance(i); err != nil {
+				return n, err
+			}
+		}
+	}
+}
+
+// leastOf returns the sources that are at the least series.
+func leastOf(heads []*Series) []int {
+	var least []int
+	for i, h := range heads {
+		if h == nil {
+			continue
+		}
+		c := -1
+		if len(least) > 0 {
+			c = block.Compare(h.Labels, heads[least[0]].Labels)
+		}
+		switch {
+		case c < 0:
+			least = append(least[:0], i)
+		case c == 0:
+			least = append(least, i)
+		}
+	}
+	return least
+}
+
+// Merge joins blocks to one and returns its meta. The ULID is zero if nothing
+// is left of them. The caller holds the readers. Blocks that were made later
+// win where two have a sample at the same time.
+func Merge(ctx context.Context, t Target, readers []*block.Reader) (block.Meta, error) {
+	ordered := slices.Clone(readers)
+	slices.SortFunc(ordered, func(a, b *block.Reader) int { return b.Meta().ULID.Compare(a.Meta().ULID) })
+	t.Meta = joined(ordered)
+	sources := make([]Source, len(ordered))
+	for i, r := range ordered {
+		sources[i] = BlockSource(r, uint32(i+1), math.MinInt64, math.MaxInt64)
+	}
+	return Write(ctx, t, sources)
+}
+
+// joined is the meta of the union of blocks.
+func joined(readers []*block.Reader) block.Meta {
+	m := block.Meta{MinTime: math.MaxInt64, MaxTime: math.MinInt64, Origins: map[string]uint64{}}
+	for _, r := range readers {
+		part := r.Meta()
+		m.MinTime, m.MaxTime = min(m.MinTime, part.MinTime), max(m.MaxTime, part.MaxTime)
+		m.Compaction.Level = max(m.Compaction.Level, part.Compaction.Level+1)
+		m.Compaction.Sources = append(m.Compaction.Sources, part.Compaction.Sources...)
+		m.Compaction.Parents = append(m.Compaction.Parents, block.Parent{ULID: part.ULID, MinTime: part.MinTime, MaxTime: part.MaxTime})
+		for origin, seq := range part.Origins {
+			m.Origins[origin] = max(m.Origins[origin], seq)
+		}
+	}
+	slices.SortFunc(m.Compaction.Sources, ulid.ULID.Compare)
+	m.Compaction.Sources = slices.Compact(m.Compaction.Sources)
+	slices.SortFunc(m.Compaction.Parents, func(a, b block.Parent) int { return a.ULID.Compare(b.ULID) })
+	return m
+}

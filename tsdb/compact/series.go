@@ -1,0 +1,187 @@
+package compact
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/prometheus/model/histogram"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/encoding"
+)
+
+// chunkRows is how many rows a chunk has about; a longer run is divided evenly.
+// Shorter chunks compress worse, longer ones make reading a part dearer.
+const chunkRows = 480
+
+// seriesWriter turns the samples of a series into chunks and timelines.
+//
+// A series is divided where aligned ranges of time begin, so that the series of
+// a target, which have the same timestamps, have the same timelines. The range
+// doubles until a part has chunkRows rows.
+type seriesWriter struct {
+	w         *block.Writer
+	align     int64
+	timelines map[timelineKey]uint32
+	hashed    []byte
+
+	// The samples of the series, all of them; of those of a kind the values.
+	times  []int64
+	starts []int64
+	kinds  []storage.Kind
+	at     []int32 // index of the value among those of its kind
+	values []float64
+	hs     []*histogram.Histogram
+	fhs    []*histogram.FloatHistogram
+	chunks []block.Chunk
+}
+
+// timelineKey tells timelines apart: by their ends, their length and a hash.
+type timelineKey struct {
+	first, last int64
+	rows        int
+	hash        uint64
+}
+
+// write reads the series and writes it. A series without samples is left out.
+func (sw *seriesWriter) write(s *Series) (bool, error) {
+	if err := sw.read(s.Batches); err != nil {
+		return false, err
+	}
+	n := len(sw.times)
+	if n == 0 {
+		return false, nil
+	}
+	sw.chunks = sw.chunks[:0]
+	length := sw.rangeOf(sw.times)
+	for from := 0; from < n; {
+		limit := alignedEnd(sw.times[from], length)
+		end := from + 1
+		for end < n && sw.times[end] < limit && end-from < encoding.MaxRows {
+			end++
+		}
+		if err := sw.part(from, end); err != nil {
+			return false, err
+		}
+		from = end
+	}
+	_, err := sw.w.AddSeries(&block.Series{Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks})
+	return true, err
+}
+
+func (sw *seriesWriter) read(it storage.BatchIterator) error {
+	sw.times, sw.starts, sw.kinds, sw.at = sw.times[:0], sw.starts[:0], sw.kinds[:0], sw.at[:0]
+	sw.values, sw.hs, sw.fhs = sw.values[:0], sw.hs[:0], sw.fhs[:0]
+	var b storage.Batch
+	for it.Next(&b) {
+		n := b.Len()
+		sw.times = append(sw.times, b.Times...)
+		if b.StartTimes != nil {
+			sw.starts = append(sw.starts, b.StartTimes...)
+		} else {
+			sw.starts = append(sw.starts, make([]int64, n)...)
+		}
+		first := 0
+		switch b.Kind {
+		case storage.KindHistogram:
+			first = len(sw.hs)
+			sw.hs = append(sw.hs, b.Histograms...)
+		case storage.KindFloatHistogram:
+			first = len(sw.fhs)
+			sw.fhs = append(sw.fhs, b.FloatHistograms...)
+		default:
+			first = len(sw.values)
+			sw.values = append(sw.values, b.Values...)
+		}
+		for i := range n {
+			sw.kinds, sw.at = append(sw.kinds, b.Kind), append(sw.at, int32(first+i))
+		}
+	}
+	return it.Err()
+}
+
+// rangeOf returns the range at which the series is divided.
+func (sw *seriesWriter) rangeOf(times []int64) int64 {
+	length := sw.align
+	span := times[len(times)-1] - times[0] + 1
+	for length < span && int64(len(times))*length/span < chunkRows/2 && length < 1<<50 {
+		length *= 2
+	}
+	return length
+}
+
+// part writes the samples from <= i < end, which share a timeline, as chunks of
+// one kind each.
+func (sw *seriesWriter) part(from, end int) error {
+	timeline, err := sw.timeline(sw.times[from:end])
+	if err != nil {
+		return err
+	}
+	for at := from; at < end; {
+		stop := at + 1
+		for stop < end && sw.kinds[stop] == sw.kinds[at] {
+			stop++
+		}
+		pieces := max(1, (stop-at+chunkRows/2)/chunkRows)
+		for k := range pieces {
+			lo, hi := at+(stop-at)*k/pieces, at+(stop-at)*(k+1)/pieces
+			if err := sw.chunk(timeline, from, lo, hi); err != nil {
+				return err
+			}
+		}
+		at = stop
+	}
+	return nil
+}
+
+// chunk encodes samples of one kind. Histograms that are too much for a chunk
+// are divided.
+func (sw *seriesWriter) chunk(timeline uint32, base, lo, hi int) error {
+	c := block.Chunk{Kind: sw.kinds[lo], Timeline: timeline, FirstRow: uint32(lo - base), Rows: uint32(hi - lo)}
+	var err error
+	first, last := sw.at[lo], sw.at[hi-1]+1
+	switch c.Kind {
+	case storage.KindHistogram:
+		c.Values, err = encoding.AppendHistograms(nil, sw.hs[first:last])
+	case storage.KindFloatHistogram:
+		c.Values, err = encoding.AppendFloatHistograms(nil, sw.fhs[first:last])
+	default:
+		c.Values = encoding.AppendFloats(nil, sw.values[first:last])
+	}
+	if err != nil {
+		if hi-lo == 1 {
+			return err
+		}
+		mid := (lo + hi) / 2
+		if err := sw.chunk(timeline, base, lo, mid); err != nil {
+			return err
+		}
+		return sw.chunk(timeline, base, mid, hi)
+	}
+	for _, st := range sw.starts[lo:hi] {
+		if st != 0 {
+			c.StartTimes = encoding.AppendTimes(nil, sw.starts[lo:hi])
+			break
+		}
+	}
+	sw.chunks = append(sw.chunks, c)
+	return nil
+}
+
+// timeline returns the number of a timeline, stored once.
+func (sw *seriesWriter) timeline(times []int64) (uint32, error) {
+	sw.hashed = sw.hashed[:0]
+	for _, t := range times {
+		sw.hashed = binary.LittleEndian.AppendUint64(sw.hashed, uint64(t))
+	}
+	key := timelineKey{times[0], times[len(times)-1], len(times), xxhash.Sum64(sw.hashed)}
+	if n, ok := sw.timelines[key]; ok {
+		return n, nil
+	}
+	n, err := sw.w.AddTimeline(times)
+	if err == nil {
+		sw.timelines[key] = n
+	}
+	return n, err
+}

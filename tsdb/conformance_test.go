@@ -1,0 +1,69 @@
+package tsdb
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/storage/storagetest"
+)
+
+// testOptions leaves maintenance to the test.
+func testOptions(fsys vfs.FS) Options {
+	return Options{
+		FS: fsys, MaintenanceInterval: -1,
+		Now: func() time.Time { return time.UnixMilli(storagetest.Base) },
+	}
+}
+
+func openDB(t testing.TB, opts Options) *DB {
+	t.Helper()
+	db, err := Open(context.Background(), "data", opts)
+	require.NoError(t, err)
+	return db
+}
+
+// flushAll moves all of the head into blocks and joins them as far as possible.
+func flushAll(t testing.TB, db *DB) {
+	t.Helper()
+	ctx := context.Background()
+	db.working.Lock()
+	defer db.working.Unlock()
+	if maxt := db.head.MaxTime(); maxt != math.MinInt64 {
+		require.NoError(t, db.cutHead(ctx, maxt+1))
+	}
+	require.NoError(t, db.compactAll(ctx))
+}
+
+func harness() storagetest.Harness {
+	return storagetest.Harness{
+		Open: func(t testing.TB, outOfOrder int64) storage.Store {
+			opts := testOptions(vfs.NewMem())
+			opts.OutOfOrderWindow = time.Duration(outOfOrder) * time.Millisecond
+			return openDB(t, opts)
+		},
+		Reopen: func(t testing.TB, s storage.Store) storage.Store {
+			db := s.(*DB)
+			if err := s.Close(); err != nil {
+				require.ErrorIs(t, err, storage.ErrClosed)
+			}
+			return openDB(t, db.opts)
+		},
+		Flush: func(t testing.TB, s storage.Store) { flushAll(t, s.(*DB)) },
+	}
+}
+
+func TestConformance(t *testing.T) { storagetest.Run(t, harness()) }
+
+func TestAgreesWithModel(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { storagetest.RunRandom(t, harness(), seed, 300) })
+	}
+}
+

@@ -1,0 +1,136 @@
+package tsdb
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/compact"
+)
+
+// drainTimeout bounds how long a cut waits for queriers that were open before
+// it. If one is open for longer, the head is truncated later.
+const drainTimeout = 10 * time.Second
+
+// cut is samples that are in blocks and still in the head: rows older than
+// before, and loose samples older than it of the transactions up to txn.
+type cut struct {
+	before int64
+	txn    uint64
+}
+
+// cutDue returns where the head is to be cut. That is when it spans one and a
+// half block ranges, so that slow writers still find their range in the head.
+func (db *DB) cutDue() (before int64, due bool) {
+	length := db.opts.MinBlockDuration.Milliseconds()
+	mint, maxt := max(db.head.MinTime(), db.head.Boundary()), db.head.MaxTime()
+	if mint == math.MaxInt64 || mint > maxt || maxt-mint <= length/2*3 {
+		return 0, false
+	}
+	return alignedEnd(mint, length), true
+}
+
+// alignedEnd returns the end of the aligned range of the length that t lies in.
+func alignedEnd(t, length int64) int64 {
+	start := t - t%length
+	if t%length < 0 {
+		start -= length
+	}
+	return start + length
+}
+
+// cutHead writes what the head has before a time into blocks, a block for each
+// aligned range, and removes it from head and log. The caller holds working.
+//
+// The order makes every crash harmless: the blocks become visible on disk one
+// by one, each as a whole; until the checkpoint is there the log still has the
+// samples, and what is in both is seen once.
+func (db *DB) cutHead(ctx context.Context, before int64) error {
+	if err := db.truncateHead(ctx); err != nil {
+		return err
+	}
+	db.head.SetBoundary(before)
+	c := &cut{before: before, txn: db.head.LastTransaction()}
+	db.blocks.beginWriting()
+	ids, err := db.writeRanges(ctx, before)
+	if err != nil {
+		db.blocks.abandon()
+		for _, id := range ids { // the next attempt writes them again
+			if derr := block.Delete(db.opts.FS, db.dir, id); derr != nil {
+				db.opts.Logger.Warn("block of a failed cut cannot be deleted", "block", id, "err", derr)
+			}
+		}
+		return fmt.Errorf("cut head before %d: %w", before, err)
+	}
+	if err := db.blocks.publish(ctx, ids, nil, before); err != nil {
+		return fmt.Errorf("cut head before %d: %w", before, err)
+	}
+	db.untruncated = c
+	db.opts.Logger.Info("head was cut", "before", before, "blocks", len(ids))
+	return db.truncateHead(ctx)
+}
+
+// writeRanges writes the blocks of a cut.
+func (db *DB) writeRanges(ctx context.Context, before int64) (ids []ulid.ULID, err error) {
+	length := db.opts.MinBlockDuration.Milliseconds()
+	db.blocks.mu.RLock()
+	from := db.blocks.cutTo
+	db.blocks.mu.RUnlock()
+	for t := db.head.NextTime(noTime); t < before; {
+		end := alignedEnd(t, length)
+		meta, err := db.writeHead(ctx, db.dir, end-length, min(end, before), from)
+		if err != nil {
+			return ids, err
+		}
+		if meta.ULID != (ulid.ULID{}) {
+			ids = append(ids, meta.ULID)
+		}
+		t = db.head.NextTime(end)
+	}
+	return ids, nil
+}
+
+// writeHead writes the samples of the head with mint <= t < maxt into a block.
+// Rows older than rowMint are left out.
+func (db *DB) writeHead(ctx context.Context, dir string, mint, maxt, rowMint int64) (block.Meta, error) {
+	q := db.head.Querier(mint, maxt-1, rowMint)
+	defer q.Close()
+	target := db.target(dir)
+	target.Meta.MinTime, target.Meta.MaxTime = mint, maxt
+	target.Meta.Stats.NumGroups = uint64(db.head.Groups())
+	return compact.Write(ctx, target, []compact.Source{compact.SetSource(q.SelectOrdered(ctx, block.Compare))})
+}
+
+func (db *DB) target(dir string) compact.Target {
+	return compact.Target{FS: db.opts.FS, Dir: dir, Now: db.opts.Now(), AlignMillis: db.opts.MinBlockDuration.Milliseconds()}
+}
+
+// truncateHead removes from head and log what was cut, once the queriers that
+// read it there are closed. The caller holds working.
+func (db *DB) truncateHead(ctx context.Context) error {
+	c := db.untruncated
+	if c == nil {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	if err := db.head.Drain(wait); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		db.opts.Logger.Info("head is truncated later, a query is still reading it")
+		return nil
+	}
+	if err := db.head.Truncate(c.before, c.txn); err != nil {
+		return fmt.Errorf("truncate head: %w", err)
+	}
+	if err := db.head.Checkpoint(ctx, c.before); err != nil {
+		return err
+	}
+	db.untruncated = nil
+	return nil
+}

@@ -1,0 +1,230 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/head"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
+)
+
+// Names in the folder of a database.
+const (
+	walDir    = "wal"
+	lockFile  = "lock"
+	ownerFile = "lock.owner"
+)
+
+// DB is a database: a head and blocks. It implements storage.Store, and may be
+// used from any number of goroutines.
+//
+// Lock order: working, then blocks.mu, then what head has.
+type DB struct {
+	opts    Options
+	dir     string
+	started time.Time
+	head    *head.Head
+	metrics *metrics
+	blocks  *blockSet
+
+	reloadable atomic.Pointer[Reloadable]
+
+	// working is held by whatever cuts, joins, deletes or copies blocks: one at
+	// a time.
+	working sync.Mutex
+	// untruncated is what was cut and is still in the head; guarded by working.
+	untruncated *cut
+
+	lock   *folderLock
+	cancel context.CancelFunc
+	// tasks is the maintenance loop; Add only in Open.
+	tasks  sync.WaitGroup
+	closed atomic.Bool
+}
+
+var _ storage.Store = (*DB)(nil)
+
+// Open opens the database in a folder, made if it is missing, and reads its
+// log. It fails if another process has the folder open. Close ends it.
+func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", dir, err)
+	}
+	if err := vfs.MkdirAllSync(opts.FS, dir); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db := &DB{opts: opts, dir: dir, started: opts.Now()}
+	db.reloadable.Store(&opts.Reloadable)
+	if !opts.NoLockfile {
+		lock, err := lockFolder(opts.FS, dir)
+		if err != nil {
+			return nil, err
+		}
+		db.lock = lock
+	}
+	if err := db.load(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", dir, err), db.lock.release())
+	}
+	loop, cancel := context.WithCancel(context.Background())
+	db.cancel = cancel
+	if opts.MaintenanceInterval > 0 {
+		db.tasks.Go(func() { db.maintainLoop(loop) })
+	}
+	return db, nil
+}
+
+// load opens blocks and head.
+func (db *DB) load(ctx context.Context) error {
+	if err := block.RemoveTemporary(db.opts.FS, db.dir); err != nil {
+		return err
+	}
+	db.blocks = newBlockSet(db.opts.FS, db.dir, db.opts.Logger)
+	db.metrics = newMetrics(db, db.opts.Registerer)
+	if err := db.reload(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	first, last := db.segments()
+	h, err := head.Open(head.Options{
+		Logger: db.opts.Logger, Registerer: db.opts.Registerer,
+		FS: db.opts.FS, Dir: filepath.Join(db.dir, walDir),
+		WAL: db.walOptions(), Older: db.blocks, Settings: db.settings(),
+		OnReplay: func(s head.ReplayStatus) { db.reportReplay(s, first, last) },
+	})
+	if err != nil {
+		db.blocks.close()
+		return err
+	}
+	db.head = h
+	if newest, ok := db.blocks.newest(); ok {
+		h.ObserveNewest(newest)
+	}
+	// What was cut from the head lies before its samples; blocks from elsewhere
+	// may reach beyond them, and then do not count.
+	h.SetBoundary(db.blocks.endBefore(max(h.MaxTime(), db.opts.Now().UnixMilli()) + 1))
+	return nil
+}
+
+func (db *DB) walOptions() wal.Options {
+	o := wal.Options{SegmentBytes: db.opts.WALSegmentBytes, SyncInterval: db.opts.WALSync.Interval}
+	switch {
+	case db.opts.WALSync.Always:
+		o.Sync = wal.SyncAlways
+	case db.opts.WALSync.Never:
+		o.Sync = wal.SyncNever
+	}
+	return o
+}
+
+// settings translates what can be reloaded into what the head wants.
+func (db *DB) settings() head.Settings {
+	r := db.reloadable.Load()
+	return head.Settings{
+		Window:    r.OutOfOrderWindow.Milliseconds(),
+		Retention: max(r.Retention.Milliseconds(), 0), MaxSeries: r.MaxSeries,
+		MaxExemplars: max(r.MaxExemplars, 0),
+	}
+}
+
+// ApplyConfig changes the settings that can be reloaded. An error says what is
+// wrong with them and changes nothing.
+func (db *DB) ApplyConfig(r Reloadable) error {
+	r = r.withDefaults()
+	if err := r.validate(); err != nil {
+		return fmt.Errorf("database settings: %w", err)
+	}
+	db.reloadable.Store(&r)
+	db.head.Apply(db.settings())
+	return nil
+}
+
+// Close waits for running calls, stops the maintenance and closes the log.
+// Queriers that are open stay valid until they are closed.
+func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return fmt.Errorf("database: %w", storage.ErrClosed)
+	}
+	db.cancel()
+	db.tasks.Wait()
+	db.working.Lock()
+	defer db.working.Unlock()
+	err := db.head.Close()
+	db.blocks.close()
+	db.metrics.unregister()
+	return errors.Join(err, db.lock.release())
+}
+
+func (db *DB) running() error {
+	if db.closed.Load() {
+		return fmt.Errorf("database: %w", storage.ErrClosed)
+	}
+	return nil
+}
+
+// OpenGroup makes a group.
+func (db *DB) OpenGroup(opts storage.GroupOptions) (storage.Group, error) {
+	return db.head.OpenGroup(opts)
+}
+
+// Appender begins a transaction.
+func (db *DB) Appender(ctx context.Context) storage.Appender { return db.head.Appender(ctx) }
+
+// Delete deletes samples: from blocks by a tombstone beside them, from the head
+// at once. Both survive a crash when it returns.
+func (db *DB) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
+	if err := db.running(); err != nil {
+		return err
+	}
+	if err := checkDeletion(ms); err != nil {
+		return err
+	}
+	if mint > maxt {
+		return fmt.Errorf("delete: the end %d is before the start %d", maxt, mint)
+	}
+	if err := db.blocks.delete(ctx, mint, maxt, ms, func() error { return db.head.Delete(ctx, mint, maxt, ms...) }); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	return nil
+}
+
+// checkDeletion refuses to delete everything by accident.
+func checkDeletion(ms []*labels.Matcher) error {
+	for _, m := range ms {
+		if !m.Matches("") {
+			return nil
+		}
+	}
+	return errors.New("delete: at least one matcher must not match the empty string")
+}
+
+// StartTime returns when the database was opened.
+func (db *DB) StartTime() time.Time { return db.started }
+
+// Dir returns the folder.
+func (db *DB) Dir() string { return db.dir }
+
+// MinTime returns the time of the oldest sample, or a little before it;
+// math.MaxInt64 if there is none.
+func (db *DB) MinTime() int64 {
+	return min(db.head.MinTime(), db.blocks.minTime())
+}
+
+// MaxTime returns the time of the newest sample; math.MinInt64 if there is none.
+func (db *DB) MaxTime() int64 { return db.head.MaxTime() }
+
+// noTime is the boundary of a database that was never cut.
+const noTime = math.MinInt64

@@ -1,0 +1,39 @@
+// Package tsdb is the database: a head in memory with its log, and blocks on
+// disk, seen as one store.
+//
+// [Open] opens the folder of a tenant; the [DB] implements storage.Store. What
+// it owns lies in rooms of their own:
+//
+//	encoding   values and timestamps as bytes
+//	wal        the log
+//	index      label strings and postings
+//	head       what is not in a block yet
+//	block      immutable files over a time range
+//	compact    which blocks to join, and joining them
+//	batch      the union of what several parts know of a series
+//
+// # Files
+//
+//	<dir>/lock         held while the database is open
+//	<dir>/wal/         the log
+//	<dir>/<ULID>/      blocks
+//	<dir>/<ULID>.tmp/  a block that is being written or deleted
+//	<dir>/snapshots/   what Snapshot made
+//
+// # The life of a sample
+//
+// It is logged, then visible in the head. Every two hours, and an hour late so
+// that slow writers fit, a range of two hours is cut: written as a block, made
+// visible, then removed from the head and, by a checkpoint, from the log. Blocks
+// are joined by threes into longer ones, overlapping ones first, and deleted
+// when retention by time or size says so.
+//
+// Every step leaves a state that opening understands. A block that was written
+// while the log still has its samples does no harm: the parts of a series are
+// merged on reading, one sample per timestamp, so nothing is seen twice.
+//
+// # Concurrency
+//
+// A DB may be used from any number of goroutines. One goroutine of its own does
+// the maintenance; Close waits for it.
+package tsdb

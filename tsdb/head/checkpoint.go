@@ -1,0 +1,368 @@
+package head
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
+)
+
+// checkpointBatch is about how many bytes go into the checkpoint at once.
+const checkpointBatch = 1 << 20
+
+// Checkpoint writes the head into a checkpoint of the log, but for rows of
+// groups older than from, and removes the segments that it replaces. Appending
+// goes on meanwhile: what is logged after the beginning stays in the log, and
+// does no harm if it is in the checkpoint as well.
+func (h *Head) Checkpoint(ctx context.Context, from int64) error {
+	if err := h.running(); err != nil {
+		return err
+	}
+	defer h.done()
+	h.maintenance.Lock()
+	defer h.maintenance.Unlock()
+	start := time.Now()
+	h.metrics.checkpoints.Inc()
+	err := h.checkpoint(ctx, from)
+	if err != nil {
+		h.metrics.checkpointsFailed.Inc()
+		return h.logError(err, "checkpoint of the log")
+	}
+	h.metrics.checkpointDeletes.Inc()
+	h.metrics.truncateDuration.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+func (h *Head) checkpoint(ctx context.Context, from int64) error {
+	number, err := h.log.Rotate()
+	if err != nil {
+		return err
+	}
+	opts := h.opts.WAL
+	opts.Logger = h.opts.Logger
+	w, err := wal.NewCheckpoint(h.opts.FS, h.opts.Dir, number, opts)
+	if err != nil {
+		return err
+	}
+	c := &checkpointer{head: h, w: w, from: from}
+	if err := c.write(ctx); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	return w.Finish()
+}
+
+// checkpointer writes the head as records.
+type checkpointer struct {
+	head *Head
+	w    *wal.CheckpointWriter
+	from int64
+	b    *wal.Batch // being filled, nil if there is none
+}
+
+// batch returns a batch with room.
+func (c *checkpointer) batch() (*wal.Batch, error) {
+	if c.b != nil && c.b.Len() >= checkpointBatch {
+		if err := c.flush(); err != nil {
+			return nil, err
+		}
+	}
+	if c.b == nil {
+		c.b = c.w.Begin()
+	}
+	return c.b, nil
+}
+
+func (c *checkpointer) flush() error {
+	if c.b == nil {
+		return nil
+	}
+	_, err := c.b.Commit()
+	c.b = nil
+	return err
+}
+
+func (c *checkpointer) write(ctx context.Context) error {
+	defer func() {
+		if c.b != nil {
+			c.b.Discard()
+		}
+	}()
+	if err := c.series(ctx); err != nil {
+		return err
+	}
+	for _, g := range c.head.allGroups() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.group(g); err != nil {
+			return fmt.Errorf("group %q: %w", g.origin, err)
+		}
+	}
+	if err := c.loose(ctx); err != nil {
+		return err
+	}
+	b, err := c.batch()
+	if err != nil {
+		return err
+	}
+	b.Exemplars(c.head.exemplars.all())
+	return c.flush()
+}
+
+// series writes all definitions and metadata.
+func (c *checkpointer) series(ctx context.Context) error {
+	const perRecord = 1024
+	var columns []wal.Column
+	var families []wal.Metadata
+	put := func() error {
+		b, err := c.batch()
+		if err != nil {
+			return err
+		}
+		b.Columns(0, columns)
+		b.Metadata(families)
+		columns, families = columns[:0], families[:0]
+		return ctx.Err()
+	}
+	var err error
+	c.head.reg.each(func(s *series) bool {
+		columns = append(columns, wal.Column{Series: s.ref, Labels: c.head.reg.labels(s)})
+		s.mu.Lock()
+		if s.metadata != nil {
+			families = append(families, wal.Metadata{Series: s.ref, Metadata: *s.metadata})
+		}
+		s.mu.Unlock()
+		if len(columns) >= perRecord {
+			err = put()
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return put()
+}
+
+// group writes a group. The columns that the group had in its newest row are
+// written as rows; what a series had in another column is written as loose
+// samples, which reads the same.
+func (c *checkpointer) group(g *group) error {
+	g.mu.Lock() // a row that is logged already is published before the pin
+	v := g.pin()
+	closed, logged, current := g.closed, g.logged, g.current
+	g.published = true // current is read below
+	g.mu.Unlock()
+	defer v.unpin()
+	if !logged {
+		return nil // the log learns of it with its first row
+	}
+	b, err := c.batch()
+	if err != nil {
+		return err
+	}
+	b.Group(wal.Group{ID: g.id, Origin: g.origin})
+	base := v.lastLayout()
+	b.Columns(g.id, c.columns(base))
+	enc := wal.NewRowEncoder(g.id)
+	for _, seg := range v.segments {
+		if seg.maxt() < c.from {
+			continue
+		}
+		if err := c.segment(enc, seg, base); err != nil {
+			return err
+		}
+	}
+	if v.rows > 0 {
+		if err := c.segment(enc, sealWindow(v.window, v.rows), base); err != nil {
+			return err
+		}
+	}
+	if b, err = c.batch(); err != nil {
+		return err
+	}
+	if closed {
+		b.CloseGroup(g.id)
+		return nil
+	}
+	b.ReleaseColumns(g.id, lost(base, current))
+	b.Columns(g.id, c.columns(current))
+	return nil
+}
+
+// lastLayout returns the layout of the newest row.
+func (v *groupView) lastLayout() *layout {
+	switch {
+	case v.rows > 0:
+		return v.window.rows[v.rows-1].layout
+	case len(v.segments) > 0:
+		return v.segments[len(v.segments)-1].layout
+	default:
+		return &layout{}
+	}
+}
+
+// columns returns the definitions of the columns of a layout.
+func (c *checkpointer) columns(l *layout) []wal.Column {
+	var out []wal.Column
+	for i, s := range l.cols {
+		if s != nil {
+			out = append(out, wal.Column{Number: storage.Column(i), Series: s.ref, Labels: c.head.reg.labels(s)})
+		}
+	}
+	return out
+}
+
+// lost returns the columns that have a series in a and none in b.
+func lost(a, b *layout) []storage.Column {
+	var out []storage.Column
+	for i, s := range a.cols {
+		if s != nil && b.series(uint32(i)) == nil {
+			out = append(out, storage.Column(i))
+		}
+	}
+	return out
+}
+
+// segment writes the rows of a segment.
+func (c *checkpointer) segment(enc *wal.RowEncoder, seg *segment, base *layout) error {
+	rows, loose, err := c.rowsOf(seg, base)
+	if err != nil {
+		return err
+	}
+	b, err := c.batch()
+	if err != nil {
+		return err
+	}
+	b.Samples(loose)
+	for i := range rows {
+		if rows[i].Present.Count() > 0 {
+			b.Row(enc, &rows[i])
+		}
+	}
+	return c.flush()
+}
+
+// rowsOf turns a segment into rows again, without those older than from.
+func (c *checkpointer) rowsOf(seg *segment, base *layout) (rows []storage.Row, loose []wal.Sample, err error) {
+	lo, hi := seg.span(c.from, maxTime)
+	rows = make([]storage.Row, hi-lo)
+	width := len(base.cols)
+	for i := range rows {
+		rows[i] = storage.Row{T: seg.times[lo+i], Values: make([]float64, width), Present: storage.Bitmap(nil).Grow(width)}
+	}
+	var buf columnBuffer
+	for place := range seg.places() {
+		s, col := seg.at(place)
+		if s == nil {
+			continue
+		}
+		if err := buf.readSegment(seg, place); err != nil {
+			return nil, nil, err
+		}
+		if base.series(col) != s {
+			loose = buf.appendLoose(loose, s.ref, seg.times, lo, hi)
+			continue
+		}
+		for r := lo; r < hi; r++ {
+			buf.toRow(&rows[r-lo], r, storage.Column(col), width)
+		}
+	}
+	return rows, loose, nil
+}
+
+// toRow puts cell r into a column of a row of the given width.
+func (c *columnBuffer) toRow(row *storage.Row, r int, col storage.Column, width int) {
+	switch c.kinds[r] {
+	case cellAbsent:
+		return
+	case cellFloat:
+		row.Values[col] = c.values[r]
+	case cellHistogram:
+		row.Histograms = append(row.Histograms, storage.HistogramSample{Column: col, Histogram: c.hs[r]})
+	case cellFloatHistogram:
+		row.Histograms = append(row.Histograms, storage.HistogramSample{Column: col, FloatHistogram: c.fhs[r]})
+	}
+	row.Present.Set(col)
+	if len(c.starts) > 0 && c.starts[r] != 0 {
+		if row.StartTimes == nil {
+			row.StartTimes = make([]int64, width)
+		}
+		row.StartTimes[col] = c.starts[r]
+	}
+}
+
+// appendLoose adds the cells lo <= r < hi as single samples.
+func (c *columnBuffer) appendLoose(out []wal.Sample, ref storage.SeriesRef, times []int64, lo, hi int) []wal.Sample {
+	for r := lo; r < hi; r++ {
+		s := wal.Sample{Series: ref, T: times[r]}
+		if len(c.starts) > 0 {
+			s.StartTime = c.starts[r]
+		}
+		switch c.kinds[r] {
+		case cellAbsent:
+			continue
+		case cellFloat:
+			s.Value = c.values[r]
+		case cellHistogram:
+			s.Histogram = c.hs[r]
+		case cellFloatHistogram:
+			s.FloatHistogram = c.fhs[r]
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// loose writes the loose samples of all series, and what is to be remembered of
+// deleted ones.
+func (c *checkpointer) loose(ctx context.Context) error {
+	h := c.head
+	h.txns.commit.Lock() // a transaction that is logged already is published first
+	txn := h.txns.next() - 1
+	h.txns.commit.Unlock()
+	var err error
+	var out []wal.Sample
+	n := 0
+	h.reg.each(func(s *series) bool {
+		s.mu.Lock()
+		view, floor := s.loose.view(txn), s.floor
+		s.mu.Unlock()
+		if out, err = view.appendTo(out[:0], s.ref); err != nil {
+			return false
+		}
+		var b *wal.Batch
+		if b, err = c.batch(); err != nil {
+			return false
+		}
+		if floor != minTime {
+			b.Samples([]wal.Sample{{Series: s.ref, T: floor}})
+			b.Tombstone(wal.Tombstone{MinT: floor, MaxT: floor, Series: []storage.SeriesRef{s.ref}})
+		}
+		b.Samples(out)
+		if n++; n&1023 == 0 {
+			err = ctx.Err()
+		}
+		return err == nil
+	})
+	return err
+}
+
+// appendTo adds all samples of the view.
+func (v *looseView) appendTo(out []wal.Sample, ref storage.SeriesRef) ([]wal.Sample, error) {
+	samples := v.tailSamples(minTime, maxTime)
+	if len(v.chunks) > 0 {
+		all, err := batch.Collect(batch.Merge(v.iterators(minTime, maxTime)...))
+		if err != nil {
+			return out, err
+		}
+		samples = all
+	}
+	for _, s := range samples {
+		out = append(out, wal.Sample{Series: ref, T: s.T, StartTime: s.ST, Value: s.V, Histogram: s.H, FloatHistogram: s.FH})
+	}
+	return out, nil
+}

@@ -1,0 +1,183 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/compact"
+)
+
+// maintainLoop does the maintenance until the database is closed.
+func (db *DB) maintainLoop(ctx context.Context) {
+	ticker := time.NewTicker(db.opts.MaintenanceInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := db.Maintain(ctx); err != nil && ctx.Err() == nil {
+			db.opts.Logger.Error("maintenance of the database met an error and is tried again", "err", err)
+		}
+	}
+}
+
+// Maintain looks for blocks on disk, cuts the head as far as it is due, joins
+// blocks and deletes what is over the retention. The database does so by itself
+// every minute.
+func (db *DB) Maintain(ctx context.Context) error {
+	if err := db.running(); err != nil {
+		return err
+	}
+	db.working.Lock()
+	defer db.working.Unlock()
+	errs := []error{db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.compactAll(ctx), db.enforceRetention()}
+	return errors.Join(errs...)
+}
+
+// reload looks for blocks on disk.
+func (db *DB) reload() error {
+	db.metrics.reloads.Inc()
+	err := db.blocks.scanDisk()
+	if err != nil {
+		db.metrics.reloadsFailed.Inc()
+	}
+	if db.head == nil && errors.Is(err, block.ErrCorrupt) {
+		return nil // a damaged block does not keep the others from being served
+	}
+	return err
+}
+
+func (db *DB) cutAll(ctx context.Context) error {
+	for {
+		before, due := db.cutDue()
+		if !due {
+			return nil
+		}
+		db.metrics.compactionsTriggered.Inc()
+		if err := db.cutHead(ctx, before); err != nil {
+			db.metrics.compactionsFailed.Inc()
+			return err
+		}
+		db.metrics.compactions.Inc()
+	}
+}
+
+// compactAll joins blocks until there is nothing to join.
+func (db *DB) compactAll(ctx context.Context) error {
+	opts := compact.PlanOptions{MinRange: db.opts.MinBlockDuration.Milliseconds(), MaxRange: db.opts.MaxBlockDuration.Milliseconds()}
+	for ctx.Err() == nil {
+		plan := compact.Plan(db.blocks.metas(), opts)
+		if plan == nil {
+			return nil
+		}
+		db.metrics.compactionsTriggered.Inc()
+		if err := db.join(ctx, plan); err != nil {
+			db.metrics.compactionsFailed.Inc()
+			return err
+		}
+		db.metrics.compactions.Inc()
+	}
+	return ctx.Err()
+}
+
+// join makes one block of several. Blocks that cannot be read are marked, so
+// that they are not tried again and again.
+func (db *DB) join(ctx context.Context, ids []ulid.ULID) error {
+	var parts []*block.Reader
+	for _, r := range db.blocks.readers() {
+		if slices.Contains(ids, r.Meta().ULID) && r.Acquire() {
+			defer r.Release()
+			parts = append(parts, r)
+		}
+	}
+	db.blocks.beginWriting()
+	start := time.Now()
+	meta, err := compact.Merge(ctx, db.target(db.dir), parts)
+	if err != nil {
+		db.blocks.abandon()
+		if errors.Is(err, block.ErrCorrupt) {
+			for _, r := range parts {
+				err = errors.Join(err, r.SetCompactionFailed())
+			}
+		}
+		return fmt.Errorf("join blocks %v: %w", ids, err)
+	}
+	var added []ulid.ULID
+	if meta.ULID != (ulid.ULID{}) {
+		added = append(added, meta.ULID)
+	}
+	if err := db.blocks.publish(ctx, added, parts, noTime); err != nil {
+		return fmt.Errorf("join blocks %v: %w", ids, err)
+	}
+	db.metrics.compactionSeconds.Observe(time.Since(start).Seconds())
+	db.opts.Logger.Info("blocks were joined", "blocks", len(parts), "to", meta.ULID, "samples", meta.Stats.NumSamples, "took", time.Since(start))
+	return nil
+}
+
+// CleanTombstones writes blocks with deletions anew, without what was deleted.
+func (db *DB) CleanTombstones(ctx context.Context) error {
+	if err := db.running(); err != nil {
+		return err
+	}
+	db.working.Lock()
+	defer db.working.Unlock()
+	start := time.Now()
+	for _, r := range db.blocks.readers() {
+		if r.Tombstones().Len() == 0 {
+			continue
+		}
+		if err := db.join(ctx, []ulid.ULID{r.Meta().ULID}); err != nil {
+			return fmt.Errorf("clean tombstones: %w", err)
+		}
+	}
+	db.metrics.tombstoneCleanup.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+// enforceRetention deletes blocks that are too old or too much.
+func (db *DB) enforceRetention() error {
+	r := db.reloadable.Load()
+	list := db.blocks.readers()
+	var old []*block.Reader
+	if r.Retention > 0 && len(list) > 0 {
+		limit := db.MaxTime() - r.Retention.Milliseconds()
+		for _, b := range list {
+			if b.Meta().MaxTime <= limit {
+				old = append(old, b)
+				db.metrics.timeRetentions.Inc()
+			}
+		}
+	}
+	if r.RetentionBytes > 0 {
+		left := r.RetentionBytes - db.walBytes()
+		for i := len(list) - 1; i >= 0; i-- {
+			if left -= list[i].Size(); left < 0 && !slices.Contains(old, list[i]) {
+				old = append(old, list[i])
+				db.metrics.sizeRetentions.Inc()
+			}
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	for _, b := range old {
+		db.opts.Logger.Info("block is deleted by retention", "block", b.Meta().ULID, "mint", b.Meta().MinTime, "maxt", b.Meta().MaxTime)
+	}
+	return db.blocks.drop(old)
+}
+
+func (db *DB) walBytes() int64 {
+	n, err := db.head.LogBytes()
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,92 @@
+package tsdb
+
+import (
+	"math"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the database's collectors, but for those of the head and the log.
+type metrics struct {
+	reg prometheus.Registerer
+	all []prometheus.Collector
+
+	reloads, reloadsFailed              prometheus.Counter
+	compactions, compactionsFailed      prometheus.Counter
+	compactionsTriggered                prometheus.Counter
+	timeRetentions, sizeRetentions      prometheus.Counter
+	compactionSeconds, tombstoneCleanup prometheus.Histogram
+}
+
+func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
+	m := &metrics{reg: reg}
+	m.reloads = m.counter("prometheus_tsdb_reloads_total", "Number of times the database looked for blocks on disk.")
+	m.reloadsFailed = m.counter("prometheus_tsdb_reloads_failures_total", "Number of times the database failed to load a block from disk.")
+	m.compactions = m.counter("prometheus_tsdb_compactions_total", "Total number of compactions that were executed: blocks cut from the head or joined.")
+	m.compactionsFailed = m.counter("prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed.")
+	m.compactionsTriggered = m.counter("prometheus_tsdb_compactions_triggered_total", "Total number of triggered compactions.")
+	m.timeRetentions = m.counter("prometheus_tsdb_time_retentions_total", "The number of blocks that were deleted because they were older than the retention.")
+	m.sizeRetentions = m.counter("prometheus_tsdb_size_retentions_total", "The number of blocks that were deleted because the maximum size was exceeded.")
+	m.compactionSeconds = m.histogram("prometheus_tsdb_compaction_duration_seconds", "Duration of joining blocks.", prometheus.ExponentialBuckets(1, 2, 14))
+	m.tombstoneCleanup = m.histogram("prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to write blocks anew without what was deleted.", prometheus.ExponentialBuckets(0.1, 4, 10))
+	m.gauges(db)
+	if reg != nil {
+		reg.MustRegister(m.all...)
+	}
+	return m
+}
+
+// gauges are worked out when they are asked for. The registry may ask while the
+// database is being opened.
+func (m *metrics) gauges(db *DB) {
+	m.gauge("prometheus_tsdb_blocks_loaded", "Number of currently loaded blocks.", func() float64 { return float64(len(db.blocks.readers())) })
+	m.gauge("prometheus_tsdb_storage_blocks_bytes", "The number of bytes that are used by all blocks.", func() float64 {
+		var n int64
+		for _, r := range db.blocks.readers() {
+			n += r.Size()
+		}
+		return float64(n)
+	})
+	m.gauge("prometheus_tsdb_retention_limit_bytes", "Maximum number of bytes to be retained, 0 means no limit.", func() float64 { return float64(db.reloadable.Load().RetentionBytes) })
+	m.gauge("prometheus_tsdb_retention_limit_seconds", "How long to retain samples, 0 means for ever.", func() float64 { return max(db.reloadable.Load().Retention.Seconds(), 0) })
+	lowest := func() float64 {
+		if t := db.blocks.minTime(); t != math.MaxInt64 {
+			return float64(t)
+		}
+		return 0
+	}
+	m.gauge("prometheus_tsdb_lowest_timestamp", "Lowest timestamp in blocks, milliseconds.", lowest)
+	m.gauge("prometheus_tsdb_lowest_timestamp_seconds", "Lowest timestamp in blocks.", func() float64 { return lowest() / 1000 })
+	m.gauge("prometheus_tsdb_clean_start", "-1: the folder is not locked; 1: it is.", func() float64 {
+		if db.opts.NoLockfile {
+			return -1
+		}
+		return 1
+	})
+}
+
+func (m *metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	m.all = append(m.all, c)
+	return c
+}
+
+func (m *metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	m.all = append(m.all, h)
+	return h
+}
+
+func (m *metrics) gauge(name, help string, f func() float64) {
+	m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+}
+
+// unregister lets another database use the registry.
+func (m *metrics) unregister() {
+	if m.reg == nil {
+		return
+	}
+	for _, c := range m.all {
+		m.reg.Unregister(c)
+	}
+}

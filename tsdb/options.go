@@ -1,0 +1,208 @@
+package tsdb
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+
+	"github.com/gnomonhq/gnomon/internal/vfs"
+)
+
+// Defaults of Options.
+const (
+	// DefaultRetention is how long samples are kept.
+	DefaultRetention = 15 * 24 * time.Hour
+	// DefaultMinBlockDuration is the range of a block that is cut from the head.
+	DefaultMinBlockDuration = 2 * time.Hour
+	// DefaultMaxBlockDuration bounds the range of compacted blocks if retention
+	// does not.
+	DefaultMaxBlockDuration = 31 * 24 * time.Hour
+	// DefaultMaxExemplars is how many exemplars are kept in memory.
+	DefaultMaxExemplars = 100_000
+	// DefaultWALSyncInterval is the time after which a logged sample survives a
+	// loss of power.
+	DefaultWALSyncInterval = time.Second
+	// DefaultWALSegmentBytes is the size of a segment of the log.
+	DefaultWALSegmentBytes = 128 << 20
+	// DefaultMaintenanceInterval is how often blocks are cut, compacted, deleted
+	// and looked for on disk.
+	DefaultMaintenanceInterval = time.Minute
+)
+
+// Options configure a database. The zero value of each field is its documented
+// default.
+type Options struct {
+	// Logger gets what happens in the background; nil is none.
+	Logger *slog.Logger
+	// Registerer gets the database's metrics; nil is none.
+	Registerer prometheus.Registerer
+	// FS holds the files; nil is the machine's.
+	FS vfs.FS
+	// Now is the clock; nil is time.Now. Samples are not compared with it: it
+	// only says when it is time for maintenance.
+	Now func() time.Time
+
+	// Reloadable are the settings that ApplyConfig can change later.
+	Reloadable
+
+	// MinBlockDuration is the range of a block cut from the head; 0 is 2h.
+	MinBlockDuration time.Duration
+	// MaxBlockDuration bounds the range of compacted blocks; 0 is a tenth of
+	// the retention, at most 31 days.
+	MaxBlockDuration time.Duration
+	// WALSync says when the log is forced to the disk; the zero value is every
+	// second.
+	WALSync WALSync
+	// WALSegmentBytes is the size of a segment of the log; 0 is 128 MiB.
+	WALSegmentBytes int64
+	// MaintenanceInterval is how often blocks are cut, compacted, deleted and
+	// looked for on disk; 0 is a minute, negative is never: call Maintain.
+	MaintenanceInterval time.Duration
+	// OnReplay is told the progress of reading the log while Open runs, from
+	// Open's goroutine; nil is not.
+	OnReplay func(ReplayStatus)
+	// NoLockfile opens the folder without locking it against other processes.
+	NoLockfile bool
+}
+
+// Reloadable are the settings that can change while the database is open.
+type Reloadable struct {
+	// Retention is how long samples are kept; 0 is 15 days, negative is for
+	// ever.
+	Retention time.Duration
+	// RetentionBytes bounds the size of blocks and log; 0 is no bound.
+	RetentionBytes int64
+	// OutOfOrderWindow admits samples that are up to this much older than the
+	// newest one of the database; 0 admits none that is older than the newest
+	// one of its series.
+	OutOfOrderWindow time.Duration
+	// MaxExemplars is how many exemplars are kept; 0 is 100,000, negative is
+	// none.
+	MaxExemplars int
+	// MaxSeries bounds the series in memory: new ones are refused when it is
+	// reached; 0 is no bound.
+	MaxSeries int
+}
+
+// WALSync says when the log is forced to the disk. The zero value means every
+// second.
+type WALSync struct {
+	// Always forces each write before it is acknowledged.
+	Always bool
+	// Never leaves it to the operating system.
+	Never bool
+	// Interval is the greatest time between a write and the force, if neither
+	// Always nor Never is set; 0 is a second.
+	Interval time.Duration
+}
+
+// ParseWALSync reads "always", "never" or a duration such as 500ms or 1s.
+func ParseWALSync(s string) (WALSync, error) {
+	switch s {
+	case "always":
+		return WALSync{Always: true}, nil
+	case "never":
+		return WALSync{Never: true}, nil
+	}
+	d, err := model.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return WALSync{}, fmt.Errorf("log sync %q is neither \"always\", \"never\" nor a positive duration", s)
+	}
+	return WALSync{Interval: time.Duration(d)}, nil
+}
+
+// String returns the form that ParseWALSync reads.
+func (w WALSync) String() string {
+	switch {
+	case w.Always:
+		return "always"
+	case w.Never:
+		return "never"
+	case w.Interval == 0:
+		return DefaultWALSyncInterval.String()
+	default:
+		return strings.TrimSuffix(w.Interval.String(), "m0s")
+	}
+}
+
+func (r Reloadable) withDefaults() Reloadable {
+	if r.Retention == 0 {
+		r.Retention = DefaultRetention
+	}
+	if r.MaxExemplars == 0 {
+		r.MaxExemplars = DefaultMaxExemplars
+	}
+	return r
+}
+
+func (r Reloadable) validate() error {
+	var errs []error
+	if r.RetentionBytes < 0 {
+		errs = append(errs, fmt.Errorf("retention size %d is negative", r.RetentionBytes))
+	}
+	if r.OutOfOrderWindow < 0 {
+		errs = append(errs, fmt.Errorf("out-of-order window %v is negative", r.OutOfOrderWindow))
+	}
+	if r.MaxSeries < 0 {
+		errs = append(errs, fmt.Errorf("series limit %d is negative", r.MaxSeries))
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.OS{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Reloadable = o.Reloadable.withDefaults()
+	if o.MinBlockDuration == 0 {
+		o.MinBlockDuration = DefaultMinBlockDuration
+	}
+	if o.MaxBlockDuration == 0 {
+		o.MaxBlockDuration = DefaultMaxBlockDuration
+		if o.Retention > 0 {
+			o.MaxBlockDuration = min(o.MaxBlockDuration, o.Retention/10)
+		}
+		o.MaxBlockDuration = max(o.MaxBlockDuration, o.MinBlockDuration)
+	}
+	if !o.WALSync.Always && !o.WALSync.Never && o.WALSync.Interval == 0 {
+		o.WALSync.Interval = DefaultWALSyncInterval
+	}
+	if o.WALSegmentBytes == 0 {
+		o.WALSegmentBytes = DefaultWALSegmentBytes
+	}
+	if o.MaintenanceInterval == 0 {
+		o.MaintenanceInterval = DefaultMaintenanceInterval
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	errs := []error{o.Reloadable.validate()}
+	if o.MinBlockDuration < time.Millisecond {
+		errs = append(errs, fmt.Errorf("block duration %v is below a millisecond", o.MinBlockDuration))
+	}
+	if o.MaxBlockDuration < o.MinBlockDuration {
+		errs = append(errs, fmt.Errorf("greatest block duration %v is below the smallest, %v", o.MaxBlockDuration, o.MinBlockDuration))
+	}
+	if o.WALSync.Always && o.WALSync.Never {
+		errs = append(errs, errors.New("log sync is both always and never"))
+	}
+	if o.WALSync.Interval < 0 {
+		errs = append(errs, fmt.Errorf("log sync interval %v is negative", o.WALSync.Interval))
+	}
+	if o.WALSegmentBytes < 1<<16 {
+		errs = append(errs, fmt.Errorf("log segment size %d is below 64 KiB", o.WALSegmentBytes))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,116 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/scan"
+)
+
+// querier is a snapshot of blocks and head. The head comes last: where both
+// have a sample, it is the same.
+type querier struct {
+	parts []storage.Querier
+}
+
+// Querier opens a snapshot of the samples with mint <= t <= maxt.
+func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
+	if err := db.running(); err != nil {
+		return nil, err
+	}
+	q := &querier{}
+	s := db.blocks
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, r := range s.list {
+		meta := r.Meta()
+		if meta.MaxTime <= mint || meta.MinTime > maxt {
+			continue
+		}
+		part, err := scan.NewQuerier(r, uint32(i+1), mint, maxt)
+		if err != nil {
+			return nil, errors.Join(err, q.Close())
+		}
+		q.parts = append(q.parts, part)
+	}
+	q.parts = append(q.parts, db.head.Querier(mint, maxt, s.cutTo))
+	return q, nil
+}
+
+// Close gives the snapshot back.
+func (q *querier) Close() error {
+	var errs []error
+	for _, p := range q.parts {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Select returns the union of what the parts have.
+func (q *querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	if len(q.parts) == 1 {
+		return q.parts[0].Select(ctx, hints, ms...)
+	}
+	var h storage.SelectHints
+	if hints != nil {
+		h = *hints
+	}
+	h.Sorted = true
+	sets := make([]storage.SeriesSet, len(q.parts))
+	for i, p := range q.parts {
+		sets[i] = p.Select(ctx, &h, ms...)
+	}
+	return batch.MergeSets(sets, h.Limit)
+}
+
+// LabelNames returns the union of the label names.
+func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, ms ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return q.union(hints, func(p storage.Querier) ([]string, annotations.Annotations, error) {
+		return p.LabelNames(ctx, hints, ms...)
+	})
+}
+
+// LabelValues returns the union of the values.
+func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, ms ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return q.union(hints, func(p storage.Querier) ([]string, annotations.Annotations, error) {
+		return p.LabelValues(ctx, name, hints, ms...)
+	})
+}
+
+func (q *querier) union(hints *storage.LabelHints, of func(storage.Querier) ([]string, annotations.Annotations, error)) ([]string, annotations.Annotations, error) {
+	var all []string
+	var warnings annotations.Annotations
+	for _, p := range q.parts {
+		some, w, err := of(p)
+		if err != nil {
+			return nil, warnings, err
+		}
+		if len(w) > 0 {
+			warnings.Merge(w)
+		}
+		all = append(all, some...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if hints != nil && hints.Limit > 0 && len(all) > hints.Limit {
+		all = all[:hints.Limit]
+	}
+	return all, warnings, nil
+}
+
+// Exemplars returns the head's exemplars: blocks have none.
+func (q *querier) Exemplars(ctx context.Context, selectors ...[]*labels.Matcher) ([]storage.ExemplarSeries, error) {
+	return q.parts[len(q.parts)-1].Exemplars(ctx, selectors...)
+}
+
+// Metadata returns what the head knows of families.
+func (q *querier) Metadata(ctx context.Context, family string) (map[string][]metadata.Metadata, error) {
+	return q.parts[len(q.parts)-1].Metadata(ctx, family)
+}
