@@ -25,6 +25,21 @@
 // when they take over from the ALERTS_FOR_STATE series since when alerts have
 // been active.
 //
+// # Differences from Prometheus
+//
+// What is evaluated, stored and notified equals what Prometheus does, which a
+// test holds over random rules, but for this:
+//
+//   - An alert that fired when the former process ended goes on firing after a
+//     restart even if its for duration is shorter than the grace period, and
+//     one that was kept by keep_firing_for goes on for the rest of that.
+//   - A label of an alerting rule that expands to nothing is absent from the
+//     ALERTS series too, not there with the text of its template.
+//   - A group that is changed before its alerts were restored still restores.
+//   - New external labels take effect in templates of groups that did not
+//     change otherwise.
+//   - Faults of a rule file are all reported at once, each with its line.
+//
 // What it is not: it neither parses PromQL (upstream's parser does), nor
 // evaluates it (alerting.QueryFunc), nor delivers alerts (NotifyFunc).
 //

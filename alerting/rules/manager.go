@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 // ErrRunning is returned by Run when it was called before.
@@ -116,7 +118,11 @@ func (m *Manager) Update(c Config) error {
 	if m.updating.phase == ended {
 		return nil
 	}
-	files, err := m.shared.Reader.ReadFiles(c.Files)
+	reader := m.shared.Reader
+	if c.NameValidation != model.UnsetValidation {
+		reader.NameValidation = c.NameValidation
+	}
+	files, err := reader.ReadFiles(c.Files)
 	if err != nil {
 		m.shared.metrics.loadFailures.Inc()
 		return fmt.Errorf("load rules, the former ones stay in force: %w", err)

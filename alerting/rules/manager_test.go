@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	upstream "github.com/prometheus/prometheus/rules"
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,16 @@ func TestUpdateRefusesBrokenFiles(t *testing.T) {
 		require.Equal(t, "1@-60 1@0", r.samples("out", r.group("g").LastSlot)[`{__name__="out"}`])
 		require.Equal(t, 1.0, r.metric("gnomon_rule_load_failures_total", ""))
 	}, "groups: [{name: g, rules: [{record: out, expr: in}]}]")
+}
+
+func TestUpdateNameValidation(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		files := []string{filepath.Join(r.dir, "*.yml")}
+		require.NoError(t, r.manager.Update(Config{Files: files}))
+		require.ErrorContains(t, r.manager.Update(Config{Files: files, NameValidation: model.LegacyValidation}),
+			"invalid recording rule name: ö")
+		require.NoError(t, r.manager.Update(Config{Files: files, NameValidation: model.UTF8Validation}))
+	}, "groups: [{name: g, rules: [{record: ö, expr: in}]}]")
 }
 
 func TestUpdateLeavesUnchangedGroupsAlone(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/alerting"
@@ -120,6 +121,9 @@ type Config struct {
 	// ExternalLabels are seen by templates. They are not added to series here,
 	// nor to alerts: the notifier does that.
 	ExternalLabels labels.Labels
+	// NameValidation is the scheme that names in the rule files follow; unset
+	// is that of Options.Reader.
+	NameValidation model.ValidationScheme
 }
 
 // shared is what all groups of a manager use.
