@@ -32,7 +32,12 @@ type Symbols struct {
 		numbers map[string]Symbol
 		refs    []uint32 // By number.
 		free    []Symbol
-		// Numbers that lost their last user since the last Sweep, and before it.
+		// sweeps is the number of Sweeps; idle has, by number, what it was when the number
+		// lost its last user.
+		sweeps uint32
+		idle   []uint32
+		// Numbers that lost their last user since the last Sweep, and between that and the one
+		// before it.
 		young, old []Symbol
 		bytes      int64
 	}
@@ -70,6 +75,7 @@ func (s *Symbols) internLocked(str string) Symbol {
 	} else {
 		n = Symbol(len(s.mu.refs))
 		s.mu.refs = append(s.mu.refs, 0)
+		s.mu.idle = append(s.mu.idle, 0)
 		s.growLocked(n)
 	}
 	str = strings.Clone(str) // It may be part of a whole label set.
@@ -106,6 +112,7 @@ func (s *Symbols) releaseLocked(n Symbol) {
 		panic("index: symbol was released more often than interned")
 	}
 	if s.mu.refs[n]--; s.mu.refs[n] == 0 {
+		s.mu.idle[n] = s.mu.sweeps
 		s.mu.young = append(s.mu.young, n)
 	}
 }
@@ -119,11 +126,12 @@ func (s *Symbols) Sweep() int {
 	chunks := *s.chunks.Load()
 	forgotten := 0
 	for _, n := range s.mu.old {
-		slot := &chunks[n>>symbolShift][n%symbolChunk]
-		// A number is twice in the lists if it was used and released again meanwhile.
-		if s.mu.refs[n] > 0 || s.mu.numbers[*slot] != n {
+		// A number that was used and released again meanwhile is in the lists more than once.
+		if s.mu.refs[n] > 0 || s.mu.idle[n] != s.mu.sweeps-1 {
 			continue
 		}
+		s.mu.idle[n] = s.mu.sweeps // So that it is not forgotten twice.
+		slot := &chunks[n>>symbolShift][n%symbolChunk]
 		delete(s.mu.numbers, *slot)
 		s.mu.bytes -= int64(len(*slot))
 		*slot = ""
@@ -131,6 +139,7 @@ func (s *Symbols) Sweep() int {
 		forgotten++
 	}
 	s.mu.old, s.mu.young = s.mu.young, s.mu.old[:0]
+	s.mu.sweeps++
 	return forgotten
 }
 
