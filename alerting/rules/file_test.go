@@ -117,6 +117,10 @@ var faults = map[string]struct {
 			`f.yml: 5:10: group "g": field 'limit' must be a whole number, not "many"`,
 		},
 	},
+	"value of a label": {
+		content: "groups:\n- name: g\n  labels: {a: \"\\xff\"}\n  rules:\n  - alert: a\n    expr: up\n    labels: {b: !!binary /w==}\n",
+		want:    []string{`f.yml: 7:17: group "g", rule 1, "a": invalid label value: "\xff"`},
+	},
 	"labels of a group": {
 		content: "groups:\n- name: g\n  labels:\n    __name__: x\n    ok: [1]\n",
 		want: []string{
@@ -278,6 +282,20 @@ func TestReadFiles(t *testing.T) {
 	_, err = Reader{}.ReadFile(filepath.Join(dir, "absent"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, filepath.Join(dir, "absent"))
+}
+
+func TestReadFileBounds(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Reader{}.ReadFile(dir)
+	require.ErrorContains(t, err, dir+": ")
+
+	path := filepath.Join(dir, "huge.yml")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(MaxFileBytes+1))
+	require.NoError(t, f.Close())
+	_, err = Reader{}.ReadFile(path)
+	require.EqualError(t, err, path+": rule file is larger than 67108864 bytes, split it")
 }
 
 // upstreamAccepts reports whether upstream's reader finds no fault.
