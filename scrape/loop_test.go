@@ -99,27 +99,33 @@ func TestFailedScrapesEndSeries(t *testing.T) {
 }
 
 func TestLongOutageReleasesColumns(t *testing.T) {
+	for failures, held := range map[int]int{releaseAfter - 1: 7, releaseAfter: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			w := start(t, job())
+			w.says("a:1", "x 1\ny 1\n")
+			w.discover("a:1")
+			wait(15 * time.Second)
+			w.answer("a:1", func(*http.Request) answer { return answer{status: 500} })
+			wait(time.Duration(failures) * 10 * time.Second)
+			w.stop()
+			r := w.m.allPools()["test"].loops[w.target().hash].recorder
+			require.Equal(t, failures, r.failures)
+			require.Equal(t, held, r.held.Count())
+			require.Equal(t, held-5, r.layout.Lines())
+		})
+	}
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, job())
-		down := false
-		w.answer("a:1", func(*http.Request) answer {
-			if down {
-				return answer{status: 500}
-			}
-			return answer{body: "x 1\ny 1\n"}
-		})
+		w.says("a:1", "x 1\ny 1\n")
 		w.discover("a:1")
 		wait(15 * time.Second)
-		r := w.m.allPools()["test"].loops[w.target().hash].recorder
-		require.Equal(t, 7, r.held.Count())
-		down = true
-		wait((releaseAfter + 1) * 10 * time.Second)
-		require.Equal(t, 5, r.held.Count())
-		require.Equal(t, 0, r.layout.Lines())
-		down = false
+		w.answer("a:1", func(*http.Request) answer { return answer{status: 500} })
+		wait(2 * releaseAfter * 10 * time.Second)
+		w.says("a:1", "x 2\n")
 		wait(20 * time.Second)
 		w.stop()
-		require.Equal(t, "1 stale 1 1", w.samples(series("x")))
+		require.Equal(t, "1 stale 2 2", w.samples(series("x")))
+		require.Equal(t, "1 stale", w.samples(series("y")))
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,13 +63,12 @@ func rowsOf(samples map[string][]storagetest.Sample) []row {
 // script answers the scrapes of a target one after the other.
 type script struct {
 	answers []answer
-	n       int
+	n       atomic.Int32 // scrapes so far
 }
 
 func (s *script) next() answer {
-	if s.n < len(s.answers) {
-		s.n++
-		return s.answers[s.n-1]
+	if n := int(s.n.Add(1)); n <= len(s.answers) {
+		return s.answers[n-1]
 	}
 	return answer{status: http.StatusGone}
 }
@@ -140,7 +140,7 @@ func scrapeOurs(t *testing.T, yaml string, answers []answer) (rows []row) {
 		w.answer("a:1", func(*http.Request) answer { return s.next() })
 		w.groups <- oneTarget()
 		// The first slot is within an interval.
-		for s.n < len(answers) {
+		for int(s.n.Load()) < len(answers) {
 			wait(time.Second)
 		}
 		w.stop()

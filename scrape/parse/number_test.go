@@ -17,10 +17,8 @@ func requireNumber(t testing.TB, text string) {
 	want, err := parseFloat(text)
 	for _, end := range []string{"\n", " 1\n", "\t\n"} {
 		v, i, ok := number([]byte(text+end), 0)
-		require.Equal(t, err == nil, ok, "%q", text)
-		if ok {
-			require.Equal(t, len(text), i, "%q", text)
-			require.Equal(t, math.Float64bits(want), math.Float64bits(v), "%q: %v and %v", text, want, v)
+		if ok != (err == nil) || ok && (i != len(text) || math.Float64bits(v) != math.Float64bits(want)) {
+			t.Fatalf("%q: want %v and %v, got %v, %v up to %d", text, want, err, v, ok, i)
 		}
 	}
 }
