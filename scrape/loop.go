@@ -32,6 +32,7 @@ type loop struct {
 	lastSlot  int64     // nanoseconds, 0 before the first scrape
 	lastStart time.Time // of the last scrape
 	bodySize  int       // of the last body
+	unstored  bool      // the store refused the last row
 }
 
 func newLoop(r *recorder, m *metrics, log *slog.Logger, s *settings) *loop {
@@ -232,9 +233,19 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 		syntheticSampleLimit:     float64(s.sampleLimit),
 		syntheticBodySize:        float64(f.size),
 	}
-	if err := r.write(sc, f.t, report, s.extraMetrics, len(f.body) == 0 || err != nil); err != nil {
-		l.log.Error("the scrape was not stored", "err", err)
+	l.noteStored(r.write(sc, f.t, report, s.extraMetrics, len(f.body) == 0 || err != nil))
+}
+
+// noteStored logs when the store begins and ceases to refuse whole rows. A full
+// disk concerns every scrape of every target; once for each target is enough.
+func (l *loop) noteStored(err error) {
+	switch {
+	case err != nil && !l.unstored:
+		l.log.Error("the store takes no samples of the target", "err", err)
+	case err == nil && l.unstored:
+		l.log.Info("the store takes the samples of the target again")
 	}
+	l.unstored = err != nil
 }
 
 func (l *loop) logFailure(s *settings, err error) {

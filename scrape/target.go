@@ -120,8 +120,7 @@ func targetURL(ls labels.Labels, params url.Values) *url.URL {
 	}
 }
 
-// targetHash identifies a target within its job. It is the hash that Prometheus
-// takes, so that both scrape a target at the same offset.
+// targetHash identifies a target within its job.
 func targetHash(ls labels.Labels, u *url.URL) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%016d", ls.Hash())

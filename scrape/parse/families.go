@@ -135,9 +135,10 @@ func (f *Families) addLines(id uint32, n int, scrape uint64) {
 
 // expire forgets the families that no line belongs to and that were not seen
 // for a while, and returns their numbers.
-func (f *Families) expire(scrape uint64) (gone []uint32) {
+func (f *Families) expire(scrape uint64) (gone map[uint32]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	gone = map[uint32]bool{}
 	for id := range f.list {
 		state := &f.list[id]
 		if !state.used || state.lines > 0 || scrape-state.lastSeen <= familyGrace {
@@ -146,7 +147,7 @@ func (f *Families) expire(scrape uint64) (gone []uint32) {
 		delete(f.ids, state.family.Value().Name)
 		*state = familyState{}
 		f.free = append(f.free, uint32(id))
-		gone = append(gone, uint32(id))
+		gone[uint32(id)] = true
 	}
 	return gone
 }

@@ -221,30 +221,17 @@ func (l *Layout) MetadataOf(t *TimedSample) (metadata.Metadata, bool) {
 	return l.families.get(l.sides[n.about].family).Metadata, true
 }
 
-// eachOfFamily calls f for the columns of the series of a family.
-func (l *Layout) eachOfFamily(id uint32, f func(storage.Column)) {
+// eachColumn calls f for the series that are known and have a column or had one,
+// with the number of their family, which f may change.
+func (l *Layout) eachColumn(f func(c storage.Column, family *uint32)) {
 	for i := range l.lines {
-		n := &l.lines[i]
-		switch {
-		case n.column < firstMark && n.about == id:
-			f(storage.Column(n.column))
-		case n.column == markSide && l.sides[n.about].family == id && l.sides[n.about].column != noColumn:
-			f(storage.Column(l.sides[n.about].column))
-		}
-	}
-}
-
-// clearFamily removes the mention of a family that is gone.
-func (l *Layout) clearFamily(id uint32) {
-	for i := range l.lines {
-		n := &l.lines[i]
-		if n.column < firstMark && n.about == id {
-			n.about = 0
+		if n := &l.lines[i]; n.column < firstMark {
+			f(storage.Column(n.column), &n.about)
 		}
 	}
 	for i := range l.sides {
-		if l.sides[i].family == id {
-			l.sides[i].family = 0
+		if s := &l.sides[i]; s.column != noColumn {
+			f(storage.Column(s.column), &s.family)
 		}
 	}
 }

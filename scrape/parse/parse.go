@@ -3,7 +3,8 @@ package parse
 import (
 	"math/bits"
 	"slices"
-	"sort"
+
+	"github.com/prometheus/prometheus/model/metadata"
 
 	"github.com/gnomonhq/gnomon/storage"
 )
@@ -227,7 +228,7 @@ func (l *Layout) order() []uint32 {
 // forgetVanished forgets the lines that the body before had and this one has
 // not.
 func (l *Layout) forgetVanished(s *Scrape) {
-	var reread []uint32
+	reread := map[uint32]bool{}
 	for w, word := range l.live {
 		if w < len(s.seen) {
 			word &^= s.seen[w]
@@ -240,22 +241,22 @@ func (l *Layout) forgetVanished(s *Scrape) {
 			case n.column < firstMark:
 				s.owned.Unset(storage.Column(n.column))
 			case n.column == markComment && familyOf(&n) != 0:
-				reread = append(reread, familyOf(&n))
+				reread[familyOf(&n)] = true
 			}
 		}
 	}
-	for _, family := range slices.Compact(reread) {
-		l.forgetComments(s, family)
+	if len(reread) > 0 {
+		l.forgetComments(s, reread)
 	}
 }
 
-// forgetComments forgets the comments that a family has left, so that those of
-// the next body are read again: the one that vanished may have been the last
+// forgetComments forgets the comments that the families have left, so that those
+// of the next body are read again: the one that vanished may have been the last
 // word.
-func (l *Layout) forgetComments(s *Scrape, family uint32) {
+func (l *Layout) forgetComments(s *Scrape, families map[uint32]bool) {
 	for id := range l.lines {
 		n := &l.lines[id]
-		if n.column == markComment && familyOf(n) == family {
+		if n.column == markComment && families[familyOf(n)] {
 			l.forget(uint32(id))
 			s.seen.Unset(storage.Column(id))
 		}
@@ -265,17 +266,26 @@ func (l *Layout) forgetComments(s *Scrape, family uint32) {
 // tellMetadata passes on what changed in families, and forgets the families that
 // are gone.
 func (l *Layout) tellMetadata(to Columns) {
-	if changed := l.families.changed; len(changed) > 0 {
-		sort.Slice(changed, func(i, j int) bool { return changed[i] < changed[j] })
-		for _, id := range slices.Compact(changed) {
-			m := l.families.get(id).Metadata
-			l.eachOfFamily(id, func(c storage.Column) { to.SetMetadata(c, m) })
+	if len(l.families.changed) > 0 {
+		changed := map[uint32]metadata.Metadata{}
+		for _, id := range l.families.changed {
+			changed[id] = l.families.get(id).Metadata
 		}
-		l.families.changed = changed[:0]
+		l.families.changed = l.families.changed[:0]
+		l.eachColumn(func(c storage.Column, family *uint32) {
+			if m, ok := changed[*family]; ok {
+				to.SetMetadata(c, m)
+			}
+		})
 	}
-	if l.scrapes%familyGrace == 0 {
-		for _, id := range l.families.expire(l.scrapes) {
-			l.clearFamily(id)
-		}
+	if l.scrapes%familyGrace != 0 {
+		return
+	}
+	if gone := l.families.expire(l.scrapes); len(gone) > 0 {
+		l.eachColumn(func(_ storage.Column, family *uint32) {
+			if gone[*family] {
+				*family = 0
+			}
+		})
 	}
 }

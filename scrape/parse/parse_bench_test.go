@@ -22,37 +22,43 @@ func samples(body []byte) int {
 	return n
 }
 
-// BenchmarkText parses recorded bodies one after the other, as they came. Their
-// lines are all known after the first round.
+// BenchmarkText parses recorded bodies: the same one over and over, which gives
+// the cost of a line that is where it was, and all of them in turn, with lines
+// that come and go.
 func BenchmarkText(b *testing.B) {
 	for _, name := range recordings {
-		b.Run(name, func(b *testing.B) {
-			bodies := recording(b, name)
-			l, s, m := NewLayout(), new(Scrape), newMemory()
-			opts := &Options{Admit: admitAll, HonorTimestamps: true}
-			parse := func(i int) {
-				body := bodies[i%len(bodies)]
-				if err := l.Parse(s, body, plainText, opts); err != nil {
-					b.Fatal(err)
-				}
-				if err := l.Commit(s, m); err != nil {
-					b.Fatal(err)
-				}
-			}
-			total := 0
-			for i, body := range bodies {
-				total += samples(body)
-				bodies[i] = append(bytes.Clone(body), '\n')[:len(body)]
-				parse(i)
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			for i := range b.N {
-				parse(i)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(float64(total)/float64(len(bodies))), "ns/sample")
-		})
+		bodies := recording(b, name)
+		benchmarkText(b, name+"/unchanged", bodies[:1])
+		benchmarkText(b, name+"/in turn", bodies)
 	}
+}
+
+func benchmarkText(b *testing.B, name string, bodies [][]byte) {
+	b.Run(name, func(b *testing.B) {
+		l, s, m := NewLayout(), new(Scrape), newMemory()
+		opts := &Options{Admit: admitAll, HonorTimestamps: true}
+		parse := func(i int) {
+			body := bodies[i%len(bodies)]
+			if err := l.Parse(s, body, plainText, opts); err != nil {
+				b.Fatal(err)
+			}
+			if err := l.Commit(s, m); err != nil {
+				b.Fatal(err)
+			}
+		}
+		total := 0
+		for i, body := range bodies {
+			total += samples(body)
+			bodies[i] = append(bytes.Clone(body), '\n')[:len(body)]
+			parse(i)
+		}
+		b.ReportAllocs()
+		b.ResetTimer()
+		for i := range b.N {
+			parse(i)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(float64(total)/float64(len(bodies))), "ns/sample")
+	})
 }
 
 // BenchmarkFirstBody parses a body that nothing is known of.

@@ -129,10 +129,16 @@ func (s *Scrape) begin(l *Layout) {
 	s.overLimit, s.overBuckets, s.starts = false, false, false
 }
 
+// maxKept is the number of new series that a Scrape keeps room for.
+const maxKept = 1024
+
 // Release drops the references to what was parsed, for a Scrape that is put
 // aside.
 func (s *Scrape) Release() {
 	s.text = text{builder: s.text.builder}
+	if cap(s.fresh) > maxKept {
+		s.fresh = nil // A first body may be much larger than what follows.
+	}
 	clear(s.fresh[:cap(s.fresh)])
 	clear(s.Timed[:cap(s.Timed)])
 	clear(s.Row.Histograms[:cap(s.Row.Histograms)])
