@@ -176,6 +176,7 @@ func TestLifecycle(t *testing.T) {
 func TestPaths(t *testing.T) {
 	s := start(t, Options{
 		ExternalURL: &url.URL{Scheme: "https", Host: "prom.example", Path: "/mon/"},
+		Machine:     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "node_load1 1\n") }),
 		API: api.Options{
 			BuildInfo: api.BuildInfo{Version: "3.15.0", GoVersion: "go1"},
 			Engine:    engineFunc(func() (*api.Result, error) { return &api.Result{Type: parser.ValueTypeScalar}, nil }),
@@ -195,6 +196,7 @@ func TestPaths(t *testing.T) {
 		{"GET", "/mon/alerts", 302, "/mon/status#alerts", ""},
 		{"GET", "/mon/version", 200, "", `{"version":"3.15.0","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":"go1"}` + "\n"},
 		{"GET", "/version", 404, "", "404 page not found\n"},
+		{"GET", "/mon/machine/metrics", 200, "", "node_load1 1\n"},
 		{"GET", "/mon/nothing", 404, "", "404 page not found\n"},
 		{"GET", "/mon/api/v1/nothing", 404, "", "404 page not found\n"},
 		{"POST", "/mon/api/v1/nothing", 404, "", "404 page not found\n"},

@@ -2,14 +2,17 @@ package api
 
 import (
 	"bytes"
+	"compress/gzip"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,13 +37,12 @@ var update = flag.Bool("update", false, "rewrite the expected responses in testd
 //	@differs reason    upstream's response is another one, and why
 //	@unordered reason  upstream's response has the same bytes in any order
 type step struct {
-	comments   []string
-	directive  string
-	request    string
-	headers    []string
-	status     string
-	body       string
-	hasOutcome bool
+	comments  []string
+	directive string
+	request   string
+	headers   []string
+	status    string
+	body      string
 }
 
 func parseScript(t *testing.T, text string) []step {
@@ -167,6 +169,62 @@ func runStep(t *testing.T, s *step, ours, theirs http.Handler) {
 	default:
 		t.Fatalf("unknown directive %q", s.directive)
 	}
+}
+
+// TestConcurrentRequests sends the requests of the scripts from many goroutines,
+// compressed or not: what handlers pool and share must not mix.
+func TestConcurrentRequests(t *testing.T) {
+	f := newFixture(t)
+	h := f.handler(nil)
+	var steps []step
+	for _, name := range []string{"query", "query_range", "labels", "targets", "parse_query"} {
+		text, err := os.ReadFile("testdata/" + name + ".script")
+		require.NoError(t, err)
+		for _, s := range parseScript(t, string(text)) {
+			if s.request != "" && !strings.Contains(s.request, "timeout") {
+				steps = append(steps, s)
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	errs := make(chan error, 8)
+	for worker := range cap(errs) {
+		wg.Go(func() {
+			for i := worker; i < len(steps); i += 2 {
+				s := steps[i]
+				if worker%2 == 1 {
+					s.headers = append(slices.Clone(s.headers), "Accept-Encoding: gzip")
+				}
+				if got := plainBody(s.do(t, h)); got != s.body {
+					errs <- fmt.Errorf("%s: got %s, want %s", s.request, got, s.body)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+}
+
+// plainBody returns the body of a response without its compression, or the error
+// of decompressing it.
+func plainBody(w *httptest.ResponseRecorder) string {
+	var r io.Reader = w.Body
+	if w.Header().Get("Content-Encoding") == "gzip" {
+		unzipped, err := gzip.NewReader(w.Body)
+		if err != nil {
+			return err.Error()
+		}
+		r = unzipped
+	}
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSuffix(string(body), "\n")
 }
 
 func sortedBytes(b *bytes.Buffer) string {
