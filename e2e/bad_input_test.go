@@ -38,7 +38,7 @@ func TestBrokenFilesStopTheStart(t *testing.T) {
 		{name: "relabel action", config: job + "  relabel_configs:\n  - action: explode\n", line: 4, says: "explode"},
 		{name: "bad target", config: job + "  static_configs:\n  - targets: ['http://a/metrics']\n", line: 4, says: "http://a/metrics"},
 		{name: "etcd without endpoints", config: job + "  etcd_sd_configs:\n  - prefix: /a/\n", line: 4, says: "endpoints"},
-		{name: "password twice", config: job + "  basic_auth:\n    username: a\n    password: secret\n    password_file: f\n", line: 3, says: "password"},
+		{name: "password twice", config: job + "  basic_auth:\n    username: a\n    password: secret\n    password_file: f\n", line: 5, says: "password"},
 
 		{name: "rules syntax", rules: "groups:\n- name: [g\n", line: 2, says: ""},
 		{name: "rules unknown field", rules: rule + "  - record: a\n    exprr: up\n", line: 5, says: "exprr"},
