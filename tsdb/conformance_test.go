@@ -66,4 +66,3 @@ func TestAgreesWithModel(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { storagetest.RunRandom(t, harness(), seed, 300) })
 	}
 }
-
