@@ -120,6 +120,8 @@ func checkInvalidLabels(t *testing.T, s storage.Store) {
 		labels.EmptyLabels(),
 		labels.FromStrings("a", "1", "a", "2"),
 		labels.New(labels.Label{Name: "a", Value: ""}),
+		labels.FromStrings("a", "\xff"),
+		labels.FromStrings("\xff", "a"),
 	} {
 		_, err := g.AddColumn(ls)
 		require.ErrorIs(t, err, storage.ErrInvalidLabels, "%s", ls)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
@@ -114,7 +115,7 @@ func CheckLabels(ls labels.Labels) error {
 		return fmt.Errorf("%w: label %q is there twice", storage.ErrInvalidLabels, name)
 	}
 	return ls.Validate(func(l labels.Label) error {
-		if l.Name == "" || l.Value == "" {
+		if l.Name == "" || l.Value == "" || !utf8.ValidString(l.Name) || !utf8.ValidString(l.Value) {
 			return fmt.Errorf("%w: label %q has the value %q", storage.ErrInvalidLabels, l.Name, l.Value)
 		}
 		return nil
