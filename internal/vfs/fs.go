@@ -27,7 +27,7 @@ type FS interface {
 	ReadDir(name string) ([]Entry, error)
 	// MkdirAll makes a directory and its missing parents. It syncs nothing: see MkdirAllSync.
 	MkdirAll(name string) error
-	// Rename moves a file or directory, replacing a file (not a directory with entries) that is there.
+	// Rename moves a file or directory. A file that is there is replaced; a directory is not.
 	Rename(oldname, newname string) error
 	// Link gives a file a second name. It fails with fs.ErrExist if newname is taken.
 	Link(oldname, newname string) error

@@ -181,7 +181,7 @@ func (m *Mem) Rename(oldname, newname string) error {
 	if err != nil {
 		return err
 	}
-	if old := to.entries[toBase]; old != nil && old != n && (len(old.entries) > 0 || old.dir != n.dir) {
+	if old := to.entries[toBase]; old != nil && old != n && (old.dir || n.dir) {
 		return &fs.PathError{Op: "rename", Path: newname, Err: fs.ErrExist}
 	}
 	delete(from.entries, fromBase)
@@ -274,11 +274,14 @@ func (m *Mem) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
 	key := strings.Join(splitPath(name), "/")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mu.locks[key] {
-		return nil, errors.Join(&fs.PathError{Op: "lock", Path: name, Err: ErrLocked}, f.Close())
+		return nil, &fs.PathError{Op: "lock", Path: name, Err: ErrLocked}
 	}
 	m.mu.locks[key] = true
 	return &memLock{fs: m, key: key}, nil
