@@ -171,6 +171,17 @@ func TestExpressionsAreBounded(t *testing.T) {
 	require.Equal(t, 200, request(h, "POST", "/parse_query", form, url.Values{"query": {deep}}.Encode()).Code)
 }
 
+// TestSelectorsAreBounded: each match[] is a look-up of its own. The bound is
+// that of package net/url.
+func TestSelectorsAreBounded(t *testing.T) {
+	h := serveMux(New(Options{Storage: storagetest.NewModel(0)}))
+	for _, path := range []string{"/series", "/labels", "/admin/tsdb/delete_series"} {
+		w := request(h, "POST", path, form, strings.Repeat("&match[]=up", 10_001)[1:])
+		require.Equal(t, 400, w.Code)
+		require.Contains(t, w.Body.String(), "error parsing form values: number of URL query parameters exceeded limit")
+	}
+}
+
 // TestNothingWired asks an API without any part: it answers, it does not panic.
 func TestNothingWired(t *testing.T) {
 	a := New(Options{})

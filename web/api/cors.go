@@ -5,7 +5,8 @@ import (
 	"regexp"
 )
 
-// anyOrigin is the value of --web.cors.origin that lets every origin in.
+// anyOrigin is the default of Options.CORSOrigin. Only this very expression is
+// answered with "*"; any other one that matches is answered with the origin.
 var anyOrigin = regexp.MustCompile("^(?:.*)$")
 
 // setCORS says which origins may read the response.

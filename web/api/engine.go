@@ -13,8 +13,9 @@ import (
 // Engine evaluates PromQL. It is used by any number of goroutines.
 //
 // The context carries the deadline of the request and ends when the client
-// goes away; the engine applies its own timeout on top of it. An error should
-// be a *QueryError; any other one is taken for a failed execution.
+// goes away; the engine applies its own timeout on top of it. It ends when the
+// call returns too, so that a result is complete by then. An error should be a
+// *QueryError; any other one is taken for a failed execution.
 type Engine interface {
 	// Instant evaluates expr at t.
 	Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error)
