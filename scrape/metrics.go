@@ -24,7 +24,6 @@ type metrics struct {
 	exceededBodySize       prometheus.Counter
 	exceededSampleLimit    prometheus.Counter
 	exceededBucketLimit    prometheus.Counter
-	cacheFlushForced       prometheus.Counter
 	duplicates             prometheus.Counter
 	outOfOrder             prometheus.Counter
 	outOfBounds            prometheus.Counter
@@ -80,7 +79,6 @@ func newMetrics() *metrics {
 		exceededBodySize:    newCounter("prometheus_target_scrapes_exceeded_body_size_limit_total", "Total number of scrapes that hit the body size limit"),
 		exceededSampleLimit: newCounter("prometheus_target_scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected."),
 		exceededBucketLimit: newCounter("prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total", "Total number of scrapes that hit the native histogram bucket limit and were rejected."),
-		cacheFlushForced:    newCounter("prometheus_target_scrapes_cache_flush_forced_total", "How many times a scrape cache was flushed due to getting big while scrapes are failing."),
 		duplicates:          newCounter("prometheus_target_scrapes_sample_duplicate_timestamp_total", "Total number of samples rejected due to duplicate timestamps but different values."),
 		outOfOrder:          newCounter("prometheus_target_scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order."),
 		outOfBounds:         newCounter("prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds."),
@@ -102,7 +100,7 @@ func (m *metrics) register(reg prometheus.Registerer, cache *metadataCollector) 
 		m.pools, m.poolsFailed, m.reloads, m.reloadsFailed, m.reloadSeconds, m.syncs, m.syncFailures,
 		m.syncSeconds, m.syncHistogram, m.targets, m.targetLimit, m.exceededTargetLimit,
 		m.exceededLabelLimits, m.exceededBodySize, m.exceededSampleLimit, m.exceededBucketLimit,
-		m.cacheFlushForced, m.duplicates, m.outOfOrder, m.outOfBounds, m.exemplarsOutOfOrder,
+		m.duplicates, m.outOfOrder, m.outOfBounds, m.exemplarsOutOfOrder,
 		m.seriesRefused, m.slotsSkipped, m.intervalSeconds, m.intervalHistogram, m.scrapeSeconds, cache,
 	} {
 		errs = append(errs, reg.Register(c))

@@ -83,6 +83,22 @@ func TestMetricRelabellingChangesInPlace(t *testing.T) {
 	})
 }
 
+func TestConversionChangesInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, job())
+		w.says("a:1", "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 3\n")
+		w.discover("a:1")
+		wait(15 * time.Second)
+		w.apply(job("convert_classic_histograms_to_nhcb: true"))
+		wait(10 * time.Second)
+		w.apply(job())
+		wait(10 * time.Second)
+		w.stop()
+		require.Equal(t, "2 stale 2", w.samples(series("h_count")))
+		require.Regexp(t, `^\{count:2, sum:3,.*\} stale$`, w.samples(series("h")))
+	})
+}
+
 func TestRemovedJobIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, job())

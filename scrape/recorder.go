@@ -43,6 +43,7 @@ type recorder struct {
 	// Of the scrape at hand.
 	added   []storage.Column // columns that its body needed
 	refused int              // series that the store was too full for
+	current storage.Bitmap   // columns that it has, whether the store takes the samples or not
 	stale   storage.Bitmap   // columns that it ends
 }
 
@@ -160,6 +161,7 @@ func (r *recorder) write(sc *parse.Scrape, t int64, report [syntheticCount]float
 	row := &sc.Row
 	row.T = t
 	r.addSynthetic(row, report, extra)
+	r.current = append(r.current[:0], row.Present...)
 	r.markStale(row)
 	if err := r.append(row); err != nil {
 		r.live = union(r.live, row.Present)
@@ -268,12 +270,12 @@ func (r *recorder) isSynthetic(c storage.Column) bool {
 func (r *recorder) release(failed bool) {
 	if !failed {
 		r.failures = 0
-		r.releaseAllBut(r.live)
+		r.releaseAllBut(r.current)
 		return
 	}
 	if r.failures++; r.failures == releaseAfter {
 		r.layout.Reset()
-		r.releaseAllBut(r.live)
+		r.releaseAllBut(r.current)
 	}
 }
 

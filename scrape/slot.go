@@ -60,12 +60,13 @@ func (s schedule) next(now, last int64) int64 {
 	}
 }
 
-// skipped returns the number of slots between the last scrape and this one.
+// skipped returns the number of slots between the last scrape and this one. The
+// last one may have been a slot of another schedule.
 func (s schedule) skipped(slot, last int64) int64 {
-	if last == 0 || slot <= last {
+	if last == 0 {
 		return 0
 	}
-	return (slot-last)/s.interval - 1
+	return max(0, (slot-last)/s.interval-1)
 }
 
 // timestamp returns the timestamp in milliseconds of a scrape for slot that

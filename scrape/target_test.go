@@ -120,6 +120,8 @@ func TestSchedule(t *testing.T) {
 	require.Equal(t, int64(2), s.skipped(430, 130))
 	require.Equal(t, int64(0), s.skipped(230, 130))
 	require.Equal(t, int64(0), s.skipped(230, 0))
+	require.Equal(t, int64(0), s.skipped(230, 200))
+	require.Equal(t, int64(0), s.skipped(230, 300))
 }
 
 func TestTimestampTolerance(t *testing.T) {

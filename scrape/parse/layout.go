@@ -93,6 +93,7 @@ func (l *Layout) Reset() {
 	l.index = index{}
 	l.free, l.sides, l.sideFree = nil, nil, nil
 	l.live, l.columns, l.stale, l.width = nil, nil, false, 0
+	l.media = media{}
 }
 
 // Families returns the metadata of the target.
