@@ -269,6 +269,58 @@ func TestIntervalSync(t *testing.T) {
 	})
 }
 
+// TestSyncFailsInTheBackground does not disturb the writers: the log goes on in a new segment.
+func TestSyncFailsInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		disk := vfs.NewFail(mem)
+		w := openTest(t, disk, Options{SyncInterval: time.Second})
+		mustCommit(t, w, "a")
+		disk.Arm(vfs.Rule{Kinds: vfs.OpSync})
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		require.True(t, disk.Fired())
+		require.Equal(t, uint64(2), w.Segment())
+		mustCommit(t, w, "b")
+
+		// The new segment cannot be made either: the old one serves on.
+		disk.Arm(vfs.Rule{Kinds: vfs.OpSync | vfs.OpCreate, Sticky: true})
+		for i := range 5 {
+			time.Sleep(time.Second)
+			mustCommit(t, w, fmt.Sprint(i))
+		}
+		require.Error(t, w.Sync())
+		disk.Disarm()
+		time.Sleep(2 * time.Second)
+		mustCommit(t, w, "c")
+		require.NoError(t, w.Sync())
+		names, damages := readAll(t, mem.CrashClone(), ReaderOptions{})
+		require.Empty(t, damages)
+		require.Equal(t, []string{"a", "b", "0", "1", "2", "3", "4", "c"}, names)
+		require.NoError(t, w.Close())
+	})
+}
+
+// TestCloseWhileSyncFails closes a log whose background waits for a batch to be ended, because
+// a sync failed and it wants a new segment.
+func TestCloseWhileSyncFails(t *testing.T) {
+	mem := vfs.NewMem()
+	disk := vfs.NewFail(mem)
+	w := openTest(t, disk, Options{SyncInterval: time.Millisecond})
+	b := w.Begin()
+	b.Group(Group{ID: 1, Origin: "last"})
+	disk.Arm(vfs.Rule{Kinds: vfs.OpSync, Sticky: true})
+	w.dirty.Store(true)
+	require.Eventually(t, disk.Fired, 10*time.Second, time.Millisecond)
+	closed := make(chan error)
+	go func() { closed <- w.Close() }()
+	_, err := b.Commit()
+	require.NoError(t, err, "Close waits for it")
+	require.ErrorIs(t, <-closed, vfs.ErrInjected)
+	names, _ := readAll(t, mem, ReaderOptions{})
+	require.Equal(t, []string{"last"}, names)
+}
+
 func TestSyncPolicies(t *testing.T) {
 	for policy, want := range map[SyncPolicy][]string{SyncAlways: {"a", "b"}, SyncNever: nil} {
 		fsys := vfs.NewMem()

@@ -95,6 +95,9 @@ type Writer struct {
 	// broken is set when the end of the current segment is not known to be good: nothing
 	// more is written to it.
 	broken atomic.Bool
+	// doubtful is set when a sync in the background failed: the segment can be written, but a
+	// new one had better begin.
+	doubtful atomic.Bool
 	// dirty says that something was written since the last sync.
 	dirty atomic.Bool
 
@@ -286,7 +289,7 @@ func (w *Writer) syncFile(seg *segment) error {
 // holds no pin. A failure is logged and tried again later: the old segment serves on.
 func (w *Writer) rotateIfDue() {
 	seg := w.current.Load()
-	if seg.size.Load() < seg.rotateAt.Load() && !w.broken.Load() {
+	if seg.size.Load() < seg.rotateAt.Load() && !w.broken.Load() && !w.doubtful.Load() {
 		return
 	}
 	w.pin.Lock()
@@ -296,6 +299,7 @@ func (w *Writer) rotateIfDue() {
 	}
 	if _, err := w.rotatePinned(); err != nil {
 		seg.rotateAt.Store(seg.size.Load() + w.opts.SegmentBytes/8)
+		w.doubtful.Store(false) // Until the next sync fails.
 		w.opts.Logger.Error("log segment could not be replaced", "segment", seg.number, "err", err)
 	}
 }
@@ -323,6 +327,7 @@ func (w *Writer) rotatePinned() (number uint64, err error) {
 	w.finish(old)
 	w.current.Store(seg)
 	w.broken.Store(false)
+	w.doubtful.Store(false)
 	return seg.number, nil
 }
 
@@ -357,7 +362,10 @@ func (w *Writer) Sync() error {
 		return nil
 	}
 	if err := w.syncFile(seg); err != nil {
-		w.broken.Store(true) // See write: begin a new file.
+		// It is tried again when the segment is finished. But the kernel may have dropped the
+		// pages, and then say that there is nothing to sync: so that is to be soon.
+		w.dirty.Store(true)
+		w.doubtful.Store(true)
 		return fmt.Errorf("sync log: %w", err)
 	}
 	return nil
@@ -442,6 +450,9 @@ func dirSize(fsys vfs.FS, dir string) (int64, error) {
 // Close waits for the batches that were begun, syncs and closes the log. Batches begun later
 // fail with ErrClosed. Closing twice is harmless.
 func (w *Writer) Close() error {
+	// Before pin is taken: the background takes it, too, when a sync failed.
+	w.stop()
+	w.done.Wait()
 	w.pin.Lock()
 	defer w.pin.Unlock()
 	w.mu.Lock()
@@ -451,8 +462,6 @@ func (w *Writer) Close() error {
 	if closed {
 		return nil
 	}
-	w.stop()
-	w.done.Wait()
 	w.syncing.Lock()
 	defer w.syncing.Unlock()
 	w.finish(w.current.Load())
