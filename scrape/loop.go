@@ -17,7 +17,9 @@ import (
 type loop struct {
 	recorder *recorder
 	metrics  *metrics
-	log      *slog.Logger
+	poolLog  *slog.Logger
+	log      *slog.Logger // with the target
+	logged   *Target      // that log has
 	// settings are replaced by the pool; changed wakes the loop then.
 	settings atomic.Pointer[settings]
 	changed  chan struct{}
@@ -36,10 +38,19 @@ type loop struct {
 }
 
 func newLoop(r *recorder, m *metrics, log *slog.Logger, s *settings) *loop {
-	l := &loop{recorder: r, metrics: m, log: log, changed: make(chan struct{}, 1)}
+	l := &loop{recorder: r, metrics: m, poolLog: log, changed: make(chan struct{}, 1)}
 	l.settings.Store(s)
+	l.name(s.target)
 	s.target.setFamilies(r.layout.Families())
 	return l
+}
+
+// name makes the logs name the target.
+func (l *loop) name(t *Target) {
+	if l.logged != t {
+		l.logged, l.log = t, l.poolLog.With("target", t.String())
+		l.recorder.log = l.log
+	}
 }
 
 // target returns the target that the loop scrapes.
@@ -78,6 +89,7 @@ func (l *loop) run(ctx context.Context) {
 	}()
 	for {
 		s := l.settings.Load()
+		l.name(s.target)
 		if s.retired {
 			if l.retire(ctx, s) {
 				return
@@ -249,7 +261,7 @@ func (l *loop) noteStored(err error) {
 }
 
 func (l *loop) logFailure(s *settings, err error) {
-	l.log.Debug("scrape failed", "target", s.target.String(), "err", err)
+	l.log.Debug("scrape failed", "err", err)
 	if s.failures != nil {
 		s.failures.Error(err.Error())
 	}

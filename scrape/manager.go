@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime"
 	"slices"
@@ -34,6 +35,9 @@ type Manager struct {
 	failureLogs map[string]*failureLog
 	groups      map[string][]*targetgroup.Group
 	stopped     bool
+	// removed has the pools of jobs that are gone and whose series are not ended
+	// yet. If the job comes back, so does the pool.
+	removed map[string]*pool
 
 	mu    sync.Mutex
 	jobs  map[string]*config.ScrapeConfig
@@ -48,7 +52,7 @@ func New(opts Options, store storage.Writer) (*Manager, error) {
 	}
 	m := &Manager{
 		opts: opts.withDefaults(), store: store, metrics: newMetrics(),
-		jobs: map[string]*config.ScrapeConfig{}, pools: map[string]*pool{},
+		jobs: map[string]*config.ScrapeConfig{}, pools: map[string]*pool{}, removed: map[string]*pool{},
 	}
 	if err := m.metrics.register(m.opts.Registerer, newMetadataCollector(m.TargetsActive)); err != nil {
 		return nil, fmt.Errorf("register the metrics of scraping: %w", err)
@@ -139,7 +143,13 @@ func (m *Manager) poolOf(name string) *pool {
 		m.opts.Logger.Error("a scrape pool was not made", "scrape_pool", name, "err", err)
 		return nil
 	}
-	p := m.newPool(m.ctx, job, c)
+	p := m.removed[name]
+	if p != nil {
+		delete(m.removed, name)
+		p.reload(job, c, m.failureLogs[job.ScrapeFailureLogFile])
+	} else {
+		p = m.newPool(m.ctx, job, c)
+	}
 	m.pools[name] = p
 	return p
 }
@@ -178,6 +188,7 @@ func (m *Manager) ApplyConfig(cfg *config.Config) error {
 	}
 	// Groups of a job may have come before its configuration.
 	m.syncNewPools()
+	maps.DeleteFunc(m.removed, func(_ string, p *pool) bool { return !p.ending() })
 	return nil
 }
 
@@ -219,6 +230,7 @@ func (m *Manager) replaceJobs(jobs map[string]*config.ScrapeConfig, changed map[
 	for name := range pools {
 		if jobs[name] == nil {
 			delete(m.pools, name)
+			m.removed[name] = pools[name]
 		}
 	}
 	m.mu.Unlock()
@@ -262,11 +274,7 @@ func (m *Manager) closeFailureLogs() (errs []error) {
 func (m *Manager) allPools() map[string]*pool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	pools := make(map[string]*pool, len(m.pools))
-	for name, p := range m.pools {
-		pools[name] = p
-	}
-	return pools
+	return maps.Clone(m.pools)
 }
 
 // ScrapePools returns the names of the jobs that have a pool, in ascending

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/model/labels"
@@ -39,7 +40,7 @@ type pool struct {
 	failureLog *failureLog
 	refusal    error            // too many targets
 	loops      map[uint64]*loop // by the hash of their target
-	retired    map[string]*loop // by the endpoint of their target
+	retired    map[string]*loop // by the identity of their target
 	dropped    []*Target        // as many as keep_dropped_targets
 	nDropped   int
 }
@@ -135,7 +136,7 @@ func (p *pool) setTargets(active, dropped []*Target, nDropped int) {
 	for hash, l := range p.loops {
 		if _, ok := next[hash]; !ok {
 			l.update(l.settings.Load().retire())
-			p.retired[l.target().endpoint()] = l
+			p.retired[l.target().identity()] = l
 		}
 	}
 	p.limitTargets(len(next))
@@ -148,19 +149,18 @@ func (p *pool) setTargets(active, dropped []*Target, nDropped int) {
 }
 
 // loopFor returns a loop for a new target: that of a target with the same
-// endpoint that is gone, or a new one.
+// identity that is gone, or a new one.
 func (p *pool) loopFor(t *Target) *loop {
-	endpoint := t.endpoint()
+	identity := t.identity()
 	s := p.newSettings(t)
-	if l := p.retired[endpoint]; l != nil {
-		delete(p.retired, endpoint)
+	if l := p.retired[identity]; l != nil {
+		delete(p.retired, identity)
 		if l.revive(s) {
 			return l
 		}
 	}
-	log := p.log.With("target", t.String())
-	origin := t.public.Get("job") + "/" + t.public.Get("instance")
-	l := newLoop(newRecorder(p.store, p.metrics, log, origin), p.metrics, log, s)
+	origin := t.public.Get(model.JobLabel) + "/" + t.public.Get(model.InstanceLabel)
+	l := newLoop(newRecorder(p.store, p.metrics, origin), p.metrics, p.log, s)
 	p.loopsDone.Go(func() {
 		l.run(p.ctx)
 		p.forget(l)
@@ -172,8 +172,8 @@ func (p *pool) loopFor(t *Target) *loop {
 func (p *pool) forget(l *loop) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if endpoint := l.target().endpoint(); p.retired[endpoint] == l {
-		delete(p.retired, endpoint)
+	if identity := l.target().identity(); p.retired[identity] == l {
+		delete(p.retired, identity)
 	}
 	if len(p.loops) == 0 && len(p.retired) == 0 {
 		p.clients.closeIdle()
@@ -232,7 +232,8 @@ func (p *pool) setFailureLog(log *failureLog) {
 	}
 }
 
-// stop retires all loops. They end on their own.
+// stop retires all loops. They end on their own, unless reload and sync revive
+// them.
 func (p *pool) stop() {
 	p.syncing.Lock()
 	defer p.syncing.Unlock()
@@ -240,6 +241,13 @@ func (p *pool) stop() {
 	p.setTargets(nil, nil, 0)
 	p.clients.closeIdle()
 	p.metrics.forgetJob(p.job.JobName)
+}
+
+// ending reports whether some loop has still to end its series.
+func (p *pool) ending() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.retired) > 0
 }
 
 func (p *pool) active() []*Target {

@@ -57,8 +57,9 @@ const maxAhead = 10 * time.Minute
 
 var staleMarker = math.Float64frombits(value.StaleNaN)
 
-func newRecorder(store storage.Writer, m *metrics, log *slog.Logger, origin string) *recorder {
-	r := &recorder{store: store, metrics: m, log: log, origin: origin, layout: parse.NewLayout()}
+// newRecorder returns the recorder of a loop, which gives it its log.
+func newRecorder(store storage.Writer, m *metrics, origin string) *recorder {
+	r := &recorder{store: store, metrics: m, origin: origin, layout: parse.NewLayout()}
 	for i := range r.synthetic {
 		r.synthetic[i] = -1
 	}

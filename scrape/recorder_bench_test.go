@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"testing"
 	"time"
@@ -26,9 +27,9 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			bodies := recordedBodies(b, name)
 			m := newMetrics()
-			target := &Target{public: labels.FromStrings("instance", "a:1", "job", "test"), interval: time.Second}
+			target := &Target{public: labels.FromStrings("instance", "a:1", "job", "test"), interval: time.Second, url: &url.URL{}}
 			s := &settings{target: target, honorTimestamps: true, rules: &rules{Target: target.public, Scheme: model.UTF8Validation}}
-			l := newLoop(newRecorder(nothing{}, m, slog.New(slog.DiscardHandler), "a"), m, slog.New(slog.DiscardHandler), s)
+			l := newLoop(newRecorder(nothing{}, m, "a"), m, slog.New(slog.DiscardHandler), s)
 			record := func(i int) {
 				l.record(context.Background(), s, scraped{
 					start: time.Now(), t: int64(i), body: bodies[i%len(bodies)], contentType: plainType, size: 1,

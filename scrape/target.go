@@ -244,12 +244,10 @@ func (t *Target) setFamilies(f *parse.Families) {
 	t.mu.families = f
 }
 
-// endpoint identifies the thing that is scraped and the labels its samples get,
-// whatever the interval is. Targets with the same endpoint can take over each
-// other's loop.
-func (t *Target) endpoint() string {
-	return t.url.String() + "\xff" + t.labels.Get(unixSocketLabel) + "\xff" + t.public.String()
-}
+// identity is what makes the series of a target: the labels they get. Of targets
+// with the same identity one can go on with the loop of the other, whatever their
+// URLs and intervals are.
+func (t *Target) identity() string { return t.public.String() }
 
 // boolLabel returns the value of a switch that relabelling can set per target.
 func (t *Target) boolLabel(name string, otherwise bool) bool {
