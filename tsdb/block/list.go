@@ -101,18 +101,6 @@ func readList(r *byteReader, series uint32) (l postingList, err error) {
 	return l, nil
 }
 
-// skipList passes over a list.
-func skipList(r *byteReader) {
-	n := r.uvarint()
-	if n > maxPlainList {
-		r.bytes(r.uvarint())
-		return
-	}
-	for range n {
-		r.uvarint()
-	}
-}
-
 // set returns the list as a bitmap, which takes over its memory.
 func (l *postingList) set() *roaring.Bitmap {
 	if l.bitmap != nil {

@@ -200,11 +200,6 @@ func (r *intReader) reset(src []byte, n int) error {
 	return nil
 }
 
-// constant says whether all numbers of the stream are r.value.
-func (r *intReader) constant() bool {
-	return r.mode == modeConstant || (r.mode == modeRamp && r.step == 0)
-}
-
 // take gives up to n residuals.
 func (r *intReader) take(n int) ([]uint64, error) {
 	if r.used == r.have {

@@ -12,7 +12,6 @@ type scratch struct {
 	floats    []float64
 	best, try []byte
 	exception []int
-	tryExcept []int
 	reader    intReader
 }
 

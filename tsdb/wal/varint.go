@@ -1,9 +1,6 @@
 package wal
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "encoding/binary"
 
 func zigzag(n int64) uint64   { return uint64(n)<<1 ^ uint64(n>>63) }
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
@@ -34,15 +31,6 @@ func readCount(src []byte, size int, what string) (int, []byte, error) {
 		return 0, nil, corruptf("%d %s in %d bytes", u, what, len(rest))
 	}
 	return int(u), rest, err
-}
-
-// readUint32 reads a uvarint that must fit.
-func readUint32(src []byte, what string) (uint32, []byte, error) {
-	u, rest, err := readUvarint(src, what)
-	if err == nil && u > math.MaxUint32 {
-		err = corruptf("%s %d", what, u)
-	}
-	return uint32(u), rest, err
 }
 
 func readBytes8(src []byte, what string) (uint64, []byte, error) {
