@@ -401,7 +401,7 @@ func TestTombstones(t *testing.T) {
 // every other series is read as before.
 func TestBitFlips(t *testing.T) {
 	mem := vfs.NewMem()
-	f := newFixture(11, 2, 4, 12)
+	f := newFixture(11, 2, 2, 8)
 	dir := f.mustWrite(t, mem, WriterOptions{PageBytes: 16, FrameSeries: 3})
 	r := mustOpen(t, mem, dir)
 	require.NoError(t, r.Delete(Interval{1, 2}, roaring.BitmapOf(3)))

@@ -75,6 +75,7 @@ func TestGolden(t *testing.T) {
 		rec := r.Record()
 		got, err := decodeAny(rec.Type, rec.Payload, dec)
 		require.NoError(t, err)
+		require.Equal(t, Origin{1, 2, 3, 15: 16}, rec.Origin)
 		seen[rec.Type]++
 		if rec.Type == TypeRow {
 			require.Equal(t, samplesOf(src.next()), samplesOf(got.(*storage.Row)))

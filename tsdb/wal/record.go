@@ -76,6 +76,8 @@ type Record struct {
 	Sequence Sequence
 	// Payload is what the Decode functions read. It is valid until the next call of Next.
 	Payload []byte
+	// Origin is the node that wrote the record; all zeroes if the segment's header is damaged.
+	Origin Origin
 	// File and Offset say where the record begins, for messages.
 	File   string
 	Offset int64

@@ -150,9 +150,9 @@ func changedWord(prev []uint64, values []float64, from int) uint64 {
 	prev = prev[:len(values)]
 	var word uint64
 	for i, v := range values {
-		if math.Float64bits(v) != prev[i] {
-			word |= 1 << (i & 63)
-		}
+		// Without a branch: the top bit of x | -x is set unless x is 0.
+		x := math.Float64bits(v) ^ prev[i]
+		word |= (x | -x) >> 63 << (i & 63)
 	}
 	return word
 }

@@ -23,6 +23,7 @@ type segmentReader struct {
 	tailAt int64 // Where a torn tail begins; −1 if there is none.
 	failed error // A read error; nothing more can be read.
 	opened bool
+	origin Origin
 
 	buf  []byte // A window of the file.
 	base int64  // Where it begins.
@@ -45,6 +46,15 @@ func (s *segmentReader) window(off int64, n int) []byte {
 		s.failed = err
 	}
 	return s.buf[:min(n, got)]
+}
+
+// buffered returns bytes from off on: those that are in memory, or newly read ones; none at
+// the end of the file.
+func (s *segmentReader) buffered(off int64) []byte {
+	if off >= s.base && off < s.base+int64(len(s.buf)) {
+		return s.buf[off-s.base:]
+	}
+	return s.window(off, int(min(readChunk, max(0, s.size-off))))
 }
 
 // next reads the next whole record into rec. It returns false at the end of the segment.
@@ -80,6 +90,7 @@ func (s *segmentReader) open() bool {
 	s.off = segmentHeader
 	reason, unreadable := checkSegmentHeader(h, s.kind, s.source.number)
 	if reason == "" {
+		s.origin = Origin(h[16:32])
 		return true
 	}
 	if unreadable {
@@ -140,6 +151,7 @@ func (s *segmentReader) accept(rec *Record, length int) {
 		Type:     Type(b[1]),
 		Sequence: Sequence(s.source.number<<sequenceShift | uint64(number)),
 		Payload:  b[frameHeader:],
+		Origin:   s.origin,
 		File:     s.name,
 		Offset:   s.off,
 	}
@@ -153,7 +165,7 @@ func (s *segmentReader) accept(rec *Record, length int) {
 func (s *segmentReader) resync(rec *Record, reason string) bool {
 	from := s.off
 	for off := from + 1; s.failed == nil; {
-		chunk := s.window(off, min(readChunk, int(max(0, s.size-off))))
+		chunk := s.buffered(off)
 		if len(chunk) == 0 {
 			break
 		}
