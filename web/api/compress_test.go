@@ -1,14 +1,21 @@
 package api
 
 import (
+	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	fastgzip "github.com/klauspost/compress/gzip"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
 )
 
@@ -95,4 +102,36 @@ func TestCompressionOfPanic(t *testing.T) {
 		_, err = io.ReadAll(unzipped)
 	}
 	require.Error(t, err)
+}
+
+// BenchmarkGzipLevels compresses a range result of noisy counters.
+func BenchmarkGzipLevels(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var m []Series
+	for i := range 100 {
+		s := Series{Metric: labels.FromStrings("__name__", "node_cpu_seconds_total", "instance", fmt.Sprintf("host-%d:9100", i), "mode", "idle")}
+		v := rng.Float64() * 1e6
+		for j := range 1000 {
+			v += rng.Float64() * 15
+			s.Floats = append(s.Floats, FloatPoint{T: 1600000000000 + int64(j)*15000, F: math.Round(v*100) / 100})
+		}
+		m = append(m, s)
+	}
+	text := []byte(encodeResult(&Result{Type: parser.ValueTypeMatrix, Matrix: m}))
+	for _, level := range []int{fastgzip.BestSpeed, fastgzip.DefaultCompression} {
+		b.Run(fmt.Sprintf("level=%d", level), func(b *testing.B) {
+			var out bytes.Buffer
+			w, err := fastgzip.NewWriterLevel(&out, level)
+			require.NoError(b, err)
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				out.Reset()
+				w.Reset(&out)
+				_, err := w.Write(text)
+				require.NoError(b, err)
+				require.NoError(b, w.Close())
+			}
+			b.ReportMetric(float64(out.Len())/float64(len(text)), "ratio")
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,38 @@ func TestEncodeFloatsAndTimesLikeUpstream(t *testing.T) {
 		}
 	}
 	require.Equal(t, "-9223372036854775.808", string(appendTimestamp(nil, math.MinInt64)), "upstream overflows here")
+}
+
+// TestEncodeDecimals compares the short way of writing decimals with the general
+// one, around every value where one takes over from the other.
+func TestEncodeDecimals(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	check := func(f float64) {
+		want := strconv.FormatFloat(f, 'f', -1, 64)
+		if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+			want = strconv.FormatFloat(f, 'e', -1, 64)
+		}
+		if got := string(appendFloat(nil, f)); got != want {
+			t.Fatalf("%b is written as %s, want %s", f, got, want)
+		}
+	}
+	for _, f := range oddFloats {
+		check(f)
+	}
+	for range 50_000 {
+		n := float64(rng.Int64N(int64(math.Pow10(1 + rng.IntN(18)))))
+		f := n / math.Pow10(rng.IntN(6))
+		for _, x := range []float64{f, -f, math.Nextafter(f, 0), math.Nextafter(f, math.Inf(1)), f + 0.1, 1 / f} {
+			check(x)
+		}
+	}
+	for _, edge := range []float64{1e15, 1e14, 1e12, 1e11, 999999999999.999, 1 << 53, 1 << 62, 1 << 63, 1e19} {
+		for _, d := range []float64{0, 0.001, 0.5, 1, 0.125, 2048} {
+			check(edge + d)
+			check(edge - d)
+			check(-edge - d)
+		}
+	}
 }
 
 func TestEncodeStringsLikeUpstream(t *testing.T) {
@@ -202,7 +235,8 @@ func FuzzEncodeResult(f *testing.F) {
 	})
 }
 
-// BenchmarkEncodeMatrix writes a range result of 100 series by 1000 points.
+// BenchmarkEncodeMatrix writes a range result of 100 series by 1000 points, of
+// which each has up to three decimals.
 func BenchmarkEncodeMatrix(b *testing.B) {
 	var m promql.Matrix
 	for i := range 100 {

@@ -120,7 +120,7 @@ func queryError(err error) error {
 // envelope makes an HTTP handler of h: it sets the CORS headers, parses the
 // form, compresses, and wraps what h answers into the envelope.
 func (a *API) envelope(h handlerFunc) http.Handler {
-	return compressed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return Compressed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.setCORS(w, r)
 		if err := parseForm(w, r); err != nil {
 			a.respondError(w, r, err)
