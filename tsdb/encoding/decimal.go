@@ -26,6 +26,9 @@ func init() {
 // decimalAt returns the m for which float64(m) / 10^e is v, to the bit. ok is false if there
 // is none; so it is for −0, NaN and ±Inf.
 func decimalAt(v float64, e int) (m int64, ok bool) {
+	if e == 0 {
+		return integerAt(v)
+	}
 	scaled := math.RoundToEven(v * pow10[e])
 	// Written so that a NaN fails.
 	if !(math.Abs(scaled) <= maxMantissa) {
@@ -33,6 +36,13 @@ func decimalAt(v float64, e int) (m int64, ok bool) {
 	}
 	m = int64(scaled)
 	return m, math.Float64bits(float64(m)/pow10[e]) == math.Float64bits(v)
+}
+
+// integerAt is decimalAt for the exponent 0.
+func integerAt(v float64) (m int64, ok bool) {
+	// The conversion of a float out of range gives some number, never v again.
+	m = int64(v)
+	return m, uint64(m+maxMantissa) <= 2*maxMantissa && math.Float64bits(float64(m)) == math.Float64bits(v)
 }
 
 // multipleAt is decimalAt for float64(m) * 10^-e, which is what a program computes that
@@ -65,9 +75,7 @@ func minExponent(v float64, from int) int {
 // ok is false if there is none; so it is for −0, NaN and ±Inf. e is 0 to MaxExponent.
 func Decimal(v float64, e int) (m int64, ok bool) {
 	if e == 0 {
-		// The conversion of a float out of range gives some number, never v again.
-		m = int64(v)
-		return m, uint64(m+maxMantissa) <= 2*maxMantissa && math.Float64bits(float64(m)) == math.Float64bits(v)
+		return integerAt(v)
 	}
 	return decimalAt(v, e)
 }
@@ -99,6 +107,16 @@ func special(v float64) bool {
 // chooseExponent finds the exponent at which the fewest values are exceptions, the smallest
 // such. It returns the number of values that are decimals there.
 func chooseExponent(values []float64) (exponent, decimals int) {
+	integers := 0
+	for integers < len(values) {
+		if _, ok := integerAt(values[integers]); !ok {
+			break
+		}
+		integers++
+	}
+	if integers == len(values) {
+		return 0, integers // Most columns.
+	}
 	e, misses := 0, 0
 	var prev uint64
 	for i, v := range values {

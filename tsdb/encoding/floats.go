@@ -93,19 +93,30 @@ func appendConstant(dst []byte, values []float64) []byte {
 
 // appendDecimals appends a column of kind decimal or multiple; what does not fit is an exception.
 func appendDecimals(dst []byte, values []float64, kind, e int, sc *scratch) []byte {
-	sc.ints, sc.exception = sc.ints[:0], sc.exception[:0]
+	sc.ints, sc.exception = growSlice(sc.ints[:0], len(values)), sc.exception[:0]
 	at := decimalAt
 	if kind == kindMultiple {
 		at = multipleAt
 	}
-	prev := int64(0)
-	for i, v := range values {
-		m, ok := at(v, e)
+	prev, row := int64(0), 0
+	if kind == kindDecimal && e == 0 {
+		// As far as possible without calls: most columns are integers to the end.
+		for ; row < len(values); row++ {
+			m, ok := integerAt(values[row])
+			if !ok {
+				break
+			}
+			sc.ints[row] = m
+			prev = m
+		}
+	}
+	for ; row < len(values); row++ {
+		m, ok := at(values[row], e)
 		if !ok {
-			sc.exception = append(sc.exception, i)
+			sc.exception = append(sc.exception, row)
 			m = prev
 		}
-		sc.ints = append(sc.ints, m)
+		sc.ints[row] = m
 		prev = m
 	}
 	// Exceptions at the start repeat the first value that is none, so that they cost nothing
