@@ -3,10 +3,13 @@
 package depwarm
 
 import (
+	_ "github.com/KimMachineGun/automemlimit/memlimit"
 	_ "github.com/RoaringBitmap/roaring/v2"
 	_ "github.com/alecthomas/kingpin/v2"
 	_ "github.com/cespare/xxhash/v2"
+	_ "github.com/cockroachdb/datadriven"
 	_ "github.com/edsrzf/mmap-go"
+	_ "github.com/fsnotify/fsnotify"
 	_ "github.com/golang/snappy"
 	_ "github.com/klauspost/compress/gzip"
 	_ "github.com/klauspost/compress/zstd"
@@ -35,9 +38,6 @@ import (
 	_ "go.etcd.io/etcd/server/v3/embed"
 	_ "go.uber.org/automaxprocs/maxprocs"
 	_ "go.uber.org/goleak"
-	_ "github.com/KimMachineGun/automemlimit/memlimit"
-	_ "github.com/fsnotify/fsnotify"
 	_ "go.yaml.in/yaml/v2"
 	_ "go.yaml.in/yaml/v3"
-	_ "github.com/cockroachdb/datadriven"
 )
