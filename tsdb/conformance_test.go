@@ -18,7 +18,7 @@ import (
 func testOptions(fsys vfs.FS) Options {
 	return Options{
 		FS: fsys, MaintenanceInterval: -1,
-		Now: func() time.Time { return time.UnixMilli(storagetest.Base) },
+		Now: func() time.Time { return time.UnixMilli(storagetest.Base).AddDate(0, 1, 0) },
 	}
 }
 

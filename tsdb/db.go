@@ -110,12 +110,12 @@ func (db *DB) load(ctx context.Context) error {
 		return err
 	}
 	db.head = h
+	// What was cut from the head lies before its samples, and before now; blocks
+	// from elsewhere may reach beyond, and then do not count.
+	h.SetBoundary(db.blocks.endBefore(max(h.MaxTime(), db.opts.Now().UnixMilli()) + 1))
 	if newest, ok := db.blocks.newest(); ok {
 		h.ObserveNewest(newest)
 	}
-	// What was cut from the head lies before its samples; blocks from elsewhere
-	// may reach beyond them, and then do not count.
-	h.SetBoundary(db.blocks.endBefore(max(h.MaxTime(), db.opts.Now().UnixMilli()) + 1))
 	return nil
 }
 
@@ -223,8 +223,15 @@ func (db *DB) MinTime() int64 {
 	return min(db.head.MinTime(), db.blocks.minTime())
 }
 
-// MaxTime returns the time of the newest sample; math.MinInt64 if there is none.
-func (db *DB) MaxTime() int64 { return db.head.MaxTime() }
+// MaxTime returns the time of the newest sample, or a little after it;
+// math.MinInt64 if there is none.
+func (db *DB) MaxTime() int64 {
+	t := db.head.MaxTime()
+	if newest, ok := db.blocks.newest(); ok {
+		t = max(t, newest)
+	}
+	return t
+}
 
 // noTime is the boundary of a database that was never cut.
 const noTime = math.MinInt64

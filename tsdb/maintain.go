@@ -147,8 +147,9 @@ func (db *DB) enforceRetention() error {
 	r := db.reloadable.Load()
 	list := db.blocks.readers()
 	var old []*block.Reader
-	if r.Retention > 0 && len(list) > 0 {
-		limit := db.MaxTime() - r.Retention.Milliseconds()
+	if newest, ok := db.blocks.newest(); r.Retention > 0 && ok {
+		// A block from elsewhere may be the newest that there is.
+		limit := max(newest, db.head.MaxTime()) - r.Retention.Milliseconds()
 		for _, b := range list {
 			if b.Meta().MaxTime <= limit {
 				old = append(old, b)

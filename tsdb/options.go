@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -124,9 +123,9 @@ func (w WALSync) String() string {
 	case w.Never:
 		return "never"
 	case w.Interval == 0:
-		return DefaultWALSyncInterval.String()
+		return model.Duration(DefaultWALSyncInterval).String()
 	default:
-		return strings.TrimSuffix(w.Interval.String(), "m0s")
+		return model.Duration(w.Interval).String()
 	}
 }
 

@@ -84,6 +84,9 @@ type Head struct {
 	// deletions counts calls of Delete.
 	deletions atomic.Uint64
 
+	// open is set when Open is done with the log.
+	open atomic.Bool
+
 	// life is held for reading by every call that writes.
 	life   sync.RWMutex
 	closed bool // guarded by life
@@ -130,6 +133,7 @@ func Open(opts Options) (*Head, error) {
 		h.metrics.unregister()
 		return nil, err
 	}
+	h.open.Store(true)
 	return h, nil
 }
 

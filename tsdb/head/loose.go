@@ -30,6 +30,9 @@ type loose struct {
 	// marks[i].end to readers of transaction marks[i].txn and later ones.
 	settled int
 	marks   []mark
+	// settledTxn is the last transaction of the settled samples, or a later one
+	// that all readers see.
+	settledTxn uint64
 	// last is the sample that was added last, if it is a histogram.
 	last *batch.Sample
 	// late says that times is not ascending.
@@ -158,7 +161,7 @@ func (l *loose) find(t int64) (s batch.Sample, ok bool, err error) {
 func (l *loose) settle(txn uint64) {
 	n := 0
 	for n < len(l.marks) && l.marks[n].txn <= txn {
-		l.settled = l.marks[n].end
+		l.settled, l.settledTxn = l.marks[n].end, l.marks[n].txn
 		n++
 	}
 	l.marks = slices.Delete(l.marks, 0, n)
@@ -202,7 +205,8 @@ func (l *loose) seal(txn uint64) {
 	l.chunks = mergeChunks(l.chunks)
 }
 
-// filter keeps the samples that keep says, and reports whether any went.
+// filter keeps the samples that keep says, and reports whether any went. The
+// transaction that keep is told may be later than the sample's.
 func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (bool, error) {
 	if l.empty() {
 		return false, nil
@@ -219,7 +223,7 @@ func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (b
 		for i >= l.settled && m < len(l.marks) && i >= l.marks[m].end {
 			m++
 		}
-		if txn = 0; i >= l.settled && m < len(l.marks) {
+		if txn = l.settledTxn; i >= l.settled && m < len(l.marks) {
 			txn = l.marks[m].txn
 		}
 		if keep(l.times[i], txn) {

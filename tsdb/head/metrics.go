@@ -111,6 +111,7 @@ func (m *metrics) gauges(h *Head) {
 	m.counterFunc("prometheus_tsdb_head_series_removed_total", "Total number of series removed from the head.", func() float64 { return float64(h.reg.removed.Load()) })
 	m.gauge("prometheus_tsdb_head_chunks", "Total number of encoded column chunks in the head.", func() float64 { return float64(h.chunks()) })
 	m.gauge("gnomon_tsdb_groups", "Number of groups that have rows in the head or are open.", func() float64 { return float64(h.groupCount()) })
+	m.gauge("prometheus_tsdb_wal_storage_size_bytes", "Size of the write-ahead log on disk.", func() float64 { return h.logBytes() })
 	low := func() float64 { return timeOrZero(h.minTime.Load()) }
 	high := func() float64 { return timeOrZero(h.maxTime.Load()) }
 	m.gauge("prometheus_tsdb_head_min_time", "Minimum timestamp of the head, milliseconds.", low)

@@ -75,6 +75,19 @@ func (h *Head) Stats(limit int) (Stats, error) {
 // Groups returns the number of groups that are open or have rows.
 func (h *Head) Groups() int { return h.groupCount() }
 
+// logBytes is LogBytes for the metrics, which may be asked for before the log
+// is open.
+func (h *Head) logBytes() float64 {
+	if !h.open.Load() {
+		return 0
+	}
+	n, err := h.LogBytes()
+	if err != nil {
+		return 0
+	}
+	return float64(n)
+}
+
 // LogBytes returns the size of the log on disk.
 func (h *Head) LogBytes() (int64, error) { return h.log.Size() }
 
