@@ -72,11 +72,12 @@ func (x *text) fast() {
 	var (
 		b, lines, seed = x.b, x.l.lines, x.l.seed
 		values, seen   = x.s.Row.Values, x.s.seen
-		pos, prev      = x.pos, x.prev
+		pos, size      = x.pos, x.size
+		prev           = x.prev
+		id             = lines[prev].next
 		samples, kept  int
 	)
-	for pos < x.size {
-		id := lines[prev].next
+	for pos < size {
 		n := &lines[id]
 		at := pos + int(n.size)
 		w, bit := id>>6, uint64(1)<<(id&63)
@@ -89,7 +90,7 @@ func (x *text) fast() {
 			}
 			x.announce(n)
 			seen[w] |= bit
-			pos, prev = at, id
+			pos, prev, id = at, id, n.next
 			continue
 		}
 		v, end, ok := number(b, at)
@@ -109,7 +110,7 @@ func (x *text) fast() {
 		}
 		seen[w] |= bit
 		samples++
-		pos, prev = end+1, id
+		pos, prev, id = end+1, id, n.next
 	}
 	x.pos, x.prev = pos, prev
 	x.s.Total += samples
