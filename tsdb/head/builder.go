@@ -45,7 +45,11 @@ func (b *builder) end() *segment {
 // mask, ascending. No value is an absent column.
 func (b *builder) addFloats(values []float64, rows rowMask) {
 	if len(values) > 0 {
-		b.data = encoding.AppendFloats(b.data, values)
+		if b.seg.short {
+			b.data = appendShort(b.data, values)
+		} else {
+			b.data = encoding.AppendFloats(b.data, values)
+		}
 		if len(values) < b.seg.rows() {
 			b.seg.partial = append(b.seg.partial, maskedPlace{int32(len(b.seg.offsets) - 1), rows})
 		}

@@ -79,9 +79,9 @@ func (c *columnBuffer) hide(m rowMask) {
 func (c *columnBuffer) readSegment(s *segment, place int) error {
 	rows := s.rows()
 	data, mask := s.floats(place)
-	if !c.readConstant(data, mask, rows) {
+	if s.short || !c.readConstant(data, mask, rows) {
 		c.reset(rows)
-		if err := c.readFloats(data, mask); err != nil {
+		if err := c.readFloats(data, mask, s.short); err != nil {
 			return err
 		}
 	}
@@ -124,17 +124,22 @@ func (c *columnBuffer) fillFloats() {
 	}
 }
 
-func (c *columnBuffer) readFloats(data []byte, mask rowMask) error {
+func (c *columnBuffer) readFloats(data []byte, mask rowMask, short bool) (err error) {
 	if len(data) == 0 {
 		return nil
 	}
-	rows := len(c.kinds)
-	values, _, err := encoding.DecodeFloats(c.values[:0], data)
+	rows, present := len(c.kinds), mask.count()
+	values := c.values[:0]
+	if short {
+		values, err = decodeShort(values, data, present)
+	} else {
+		values, _, err = encoding.DecodeFloats(values, data)
+	}
 	if err != nil {
 		return err
 	}
-	if len(values) != mask.count() {
-		return fmt.Errorf("%w: %d floats in %d rows", encoding.ErrCorrupt, len(values), mask.count())
+	if len(values) != present {
+		return fmt.Errorf("%w: %d floats in %d rows", encoding.ErrCorrupt, len(values), present)
 	}
 	if len(values) == rows {
 		c.values = values

@@ -14,6 +14,7 @@ func sealWindow(w *window, rows int) *segment {
 	main := w.rows[rows-1].layout
 	extras := windowExtras(w, rows, main)
 	b.begin(w.first, slices.Clone(w.times[:rows]), main, extras)
+	b.seg.short = true
 	plain := plainColumns(w, rows, main)
 	b.values = resized(b.values, rows)
 	for c := range plain {
