@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	promconfig "github.com/prometheus/prometheus/config"
+
+	"github.com/gnomonhq/gnomon/alerting/rules"
+	"github.com/gnomonhq/gnomon/config"
+	"github.com/gnomonhq/gnomon/discovery"
+	"github.com/gnomonhq/gnomon/internal/machine"
+	"github.com/gnomonhq/gnomon/tsdb"
+	"github.com/gnomonhq/gnomon/web"
+)
+
+// defaults are what the configuration that is built in watches.
+func (s *server) defaults() config.DefaultOptions {
+	prefix := s.opts.web.routePrefix
+	if prefix == "/" {
+		prefix = ""
+	}
+	d := config.DefaultOptions{Address: s.opts.web.listenAddresses[0], MetricsPath: prefix + "/metrics"}
+	if machine.Available {
+		d.MachinePath = prefix + web.MachinePath
+	}
+	if name, err := os.Hostname(); err == nil {
+		d.MachineName = name
+	}
+	return d
+}
+
+// storageOptions are those of the database at start: the flags, and the
+// configuration that has just been loaded.
+func (s *server) storageOptions() tsdb.Options {
+	f := &s.opts.storage
+	return tsdb.Options{
+		Logger: s.component("tsdb"), Registerer: s.registry,
+		Reloadable:       reloadableStorage(s.reloader.current.Load().Prometheus),
+		MinBlockDuration: f.minBlockDuration, MaxBlockDuration: f.maxBlockDuration,
+		WALSync: f.walSync, WALSegmentBytes: int64(f.walSegmentBytes), NoLockfile: f.noLockfile,
+		OnReplay: func(r tsdb.ReplayStatus) { s.store.replay.Store(&r) },
+	}
+}
+
+// reloadableStorage reads what a reload can change of the database. The flags'
+// retention has become the configuration's where that had none.
+func reloadableStorage(c *promconfig.Config) tsdb.Reloadable {
+	var r tsdb.Reloadable
+	if t := c.StorageConfig.TSDBConfig; t != nil {
+		r.OutOfOrderWindow = time.Duration(t.OutOfOrderTimeWindow) * time.Millisecond
+		if t.Retention != nil {
+			r.Retention, r.RetentionBytes = time.Duration(t.Retention.Time), int64(t.Retention.Size)
+			if r.Retention == 0 && r.RetentionBytes != 0 {
+				r.Retention = -1 // bounded by size only
+			}
+		}
+	}
+	if e := c.StorageConfig.ExemplarsConfig; e != nil {
+		r.MaxExemplars = int(e.MaxExemplars)
+		if e.MaxExemplars <= 0 {
+			r.MaxExemplars = -1
+		}
+	}
+	return r
+}
+
+func (s *server) applyStorage(c *config.Config) error {
+	db, err := s.store.get()
+	if err != nil {
+		return nil // it opens with the configuration that is being loaded
+	}
+	return db.ApplyConfig(reloadableStorage(c.Prometheus))
+}
+
+// applyScrape hands all jobs over, those of scrape_config_files included.
+func (s *server) applyScrape(c *config.Config) error {
+	whole := *c.Prometheus
+	whole.ScrapeConfigs, whole.ScrapeConfigFiles = c.ScrapeConfigs, nil
+	return s.scraper.ApplyConfig(&whole)
+}
+
+func (s *server) applyTargetDiscovery(c *config.Config) error {
+	sets := map[string]discovery.Configs{}
+	for _, job := range c.ScrapeConfigs {
+		sets[job.JobName] = job.ServiceDiscoveryConfigs
+	}
+	return s.targetDiscovery.ApplyConfig(sets)
+}
+
+func (s *server) applyAlertDiscovery(c *config.Config) error {
+	sets := map[string]discovery.Configs{}
+	for key, section := range c.Prometheus.AlertingConfig.AlertmanagerConfigs.ToMap() {
+		sets[key] = section.ServiceDiscoveryConfigs
+	}
+	return s.alertDiscovery.ApplyConfig(sets)
+}
+
+func (s *server) applyRules(c *config.Config) error {
+	global := &c.Prometheus.GlobalConfig
+	err := s.rules.Update(rules.Config{
+		Files: c.RuleFiles, Interval: time.Duration(global.EvaluationInterval),
+		QueryOffset: time.Duration(global.RuleQueryOffset), ExternalLabels: global.ExternalLabels,
+		NameValidation: global.MetricNameValidationScheme,
+	})
+	if err != nil {
+		return fmt.Errorf("rule files: %w", err)
+	}
+	return nil
+}

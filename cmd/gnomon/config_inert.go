@@ -1,0 +1,42 @@
+package main
+
+import (
+	"log/slog"
+
+	promconfig "github.com/prometheus/prometheus/config"
+)
+
+// inertSettings are the settings of the configuration file that are accepted
+// and have no effect yet, with what that means for the user.
+var inertSettings = []struct {
+	name, meaning string
+	set           func(*promconfig.Config) bool
+}{
+	{"remote_write", "samples are not sent anywhere", func(c *promconfig.Config) bool { return len(c.RemoteWriteConfigs) > 0 }},
+	{"remote_read", "queries see local samples only", func(c *promconfig.Config) bool { return len(c.RemoteReadConfigs) > 0 }},
+	{"tracing", "no traces are sent", func(c *promconfig.Config) bool { return c.TracingConfig.Endpoint != "" }},
+	{"global.query_log_file", "queries are not logged", func(c *promconfig.Config) bool { return c.GlobalConfig.QueryLogFile != "" }},
+	{"storage.tsdb.retention.percentage", "the share of the disk is not bounded, use size", func(c *promconfig.Config) bool {
+		t := c.StorageConfig.TSDBConfig
+		return t != nil && t.Retention != nil && t.Retention.Percentage > 0
+	}},
+	{"storage.tsdb.stale_series_compaction_threshold", "stale series leave memory when a block is cut", func(c *promconfig.Config) bool {
+		t := c.StorageConfig.TSDBConfig
+		return t != nil && t.StaleSeriesCompactionThreshold > 0
+	}},
+}
+
+// inertWarner says of each inert setting once that it has no effect.
+type inertWarner struct {
+	logger *slog.Logger
+	said   map[string]bool
+}
+
+func (w *inertWarner) warn(c *promconfig.Config) {
+	for _, s := range inertSettings {
+		if s.set(c) && !w.said[s.name] {
+			w.said[s.name] = true
+			w.logger.Warn("setting has no effect yet", "setting", s.name, "meaning", s.meaning)
+		}
+	}
+}

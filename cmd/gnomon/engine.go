@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/gnomonhq/gnomon/alerting"
+	"github.com/gnomonhq/gnomon/promql"
+	"github.com/gnomonhq/gnomon/web/api"
+)
+
+// apiEngine shows the query engine to the HTTP API.
+type apiEngine struct{ engine *promql.Engine }
+
+func (e apiEngine) Instant(ctx context.Context, expr string, t time.Time, opts api.QueryOptions) (*api.Result, error) {
+	return apiResult(e.engine.Instant(ctx, expr, t, queryOptions(opts)))
+}
+
+func (e apiEngine) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts api.QueryOptions) (*api.Result, error) {
+	return apiResult(e.engine.Range(ctx, expr, start, end, step, queryOptions(opts)))
+}
+
+func queryOptions(opts api.QueryOptions) promql.QueryOptions {
+	return promql.QueryOptions{LookbackDelta: opts.LookbackDelta, PerStepStats: opts.PerStepStats}
+}
+
+func apiResult(r *promql.Result, err error) (*api.Result, error) {
+	if err != nil {
+		return nil, apiQueryError(err)
+	}
+	out := &api.Result{
+		Type: r.Type, Annotations: r.Annotations, Stats: apiStats(&r.Stats), Release: r.Close,
+		Scalar: api.FloatPoint(r.Scalar), String: api.StringPoint(r.String),
+	}
+	if len(r.Vector) > 0 {
+		out.Vector = make([]api.Sample, len(r.Vector))
+	}
+	for i, s := range r.Vector {
+		out.Vector[i] = api.Sample(s)
+	}
+	if len(r.Matrix) > 0 {
+		out.Matrix = make([]api.Series, len(r.Matrix))
+	}
+	for i := range r.Matrix {
+		out.Matrix[i] = apiSeries(&r.Matrix[i])
+	}
+	return out, nil
+}
+
+func apiSeries(s *promql.Series) api.Series {
+	out := api.Series{Metric: s.Metric}
+	if len(s.Floats) > 0 {
+		out.Floats = make([]api.FloatPoint, len(s.Floats))
+	}
+	for i, p := range s.Floats {
+		out.Floats[i] = api.FloatPoint(p)
+	}
+	for _, p := range s.Histograms {
+		out.Histograms = append(out.Histograms, api.HistogramPoint(p))
+	}
+	return out
+}
+
+func apiStats(s *promql.Stats) *api.QueryStats {
+	return &api.QueryStats{
+		EvalTotal: s.EvalTotal, ResultSort: s.ResultSort, QueryPreparation: s.QueryPreparation,
+		InnerEval: s.InnerEval, ExecQueue: s.ExecQueue, ExecTotal: s.ExecTotal,
+		Samples: &api.SampleStats{
+			TotalQueryable: s.TotalSamples, Read: s.SamplesRead, Peak: s.PeakSamples,
+			TotalQueryablePerStep: stepStats(s.TotalPerStep), ReadPerStep: stepStats(s.ReadPerStep),
+		},
+	}
+}
+
+func stepStats(counts []promql.StepCount) []api.StepStat {
+	if counts == nil {
+		return nil
+	}
+	out := make([]api.StepStat, len(counts))
+	for i, c := range counts {
+		out[i] = api.StepStat{T: c.T, V: c.N}
+	}
+	return out
+}
+
+// apiQueryError sorts an error of the engine into what the API makes of it.
+func apiQueryError(err error) *api.QueryError {
+	for _, kind := range []struct {
+		ours error
+		api  api.QueryErrorKind
+	}{
+		{promql.ErrParse, api.QueryInvalid},
+		{promql.ErrTimeout, api.QueryTimedOut},
+		{promql.ErrCanceled, api.QueryCanceled},
+		{promql.ErrStorage, api.QueryStorageFailed},
+	} {
+		if errors.Is(err, kind.ours) {
+			return &api.QueryError{Kind: kind.api, Err: err}
+		}
+	}
+	return &api.QueryError{Kind: api.QueryFailed, Err: err}
+}
+
+// ruleQuery answers the expressions of rules with the engine.
+func ruleQuery(engine *promql.Engine) alerting.QueryFunc {
+	return func(ctx context.Context, expr string, t time.Time) (alerting.Vector, error) {
+		r, err := engine.Instant(ctx, expr, t, promql.QueryOptions{})
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		switch r.Type {
+		case parser.ValueTypeScalar:
+			return alerting.Vector{{T: r.Scalar.T, V: r.Scalar.F}}, nil
+		case parser.ValueTypeVector:
+			out := make(alerting.Vector, len(r.Vector))
+			for i, s := range r.Vector {
+				out[i] = alerting.Sample{Labels: s.Metric, T: s.T, V: s.F, H: s.H}
+			}
+			return out, nil
+		default:
+			return nil, alerting.ErrNotVector
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+func main() { os.Exit(execute(os.Args[1:])) }
+
+// execute does what the command line says and returns the exit code: 0 after an
+// orderly end, 1 after a failure, 2 for a command line that makes no sense.
+func execute(args []string) int {
+	opts, err := parseFlags(args, os.Stdout)
+	switch {
+	case errors.Is(err, errInformed):
+		return 0
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "%s: %v\nTry '%s --help'.\n", appName, err, appName)
+		return 2
+	}
+	s, err := newServer(opts, os.Stdout)
+	if err == nil {
+		err = s.run(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", appName, err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the reference documentation anew")
+
+// requireReference compares a page of documentation/reference with what the
+// source says, or writes it.
+func requireReference(t *testing.T, page string, want []byte) {
+	t.Helper()
+	path := "../../documentation/reference/" + page
+	if *update {
+		require.NoError(t, os.WriteFile(path, want, 0o644))
+	}
+	have, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(have), "%s is out of date: go test ./cmd/gnomon -run TestReference -update", path)
+}
+
+func TestReferenceOfFlags(t *testing.T) {
+	var out bytes.Buffer
+	_, err := parseFlags([]string{"--write-documentation"}, &out)
+	require.ErrorIs(t, err, errInformed)
+	requireReference(t, "flags.md", out.Bytes())
+}
+
+func TestReferenceOfMetrics(t *testing.T) {
+	root, err := os.Getwd()
+	require.NoError(t, err)
+	s, _ := testServer(t)
+	stop := startServer(t, s)
+	rows := ownMetrics(s.registry) // the database registers its own when it opens
+	stop()
+	t.Chdir(root)
+	var out bytes.Buffer
+	fmt.Fprintln(&out, "# Metrics\n\nWhat the server says of itself under `/metrics`, apart from `go_*` and `process_*` of the Go\nclient library. `prometheus_*` means the same as in Prometheus. Generated from the source by\n`go test ./cmd/gnomon -run TestReference -update`.")
+	fmt.Fprintln(&out, "\n| metric | labels | what it says |\n|---|---|---|")
+	for _, row := range rows {
+		fmt.Fprintln(&out, row)
+	}
+	requireReference(t, "metrics.md", out.Bytes())
+}
+
+// description takes apart the text of a prometheus.Desc, which has no other way
+// in.
+var description = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
+
+// ownMetrics describes every metric of the registry, in ascending order of the
+// name, a row of a table each.
+func ownMetrics(reg *prometheus.Registry) []string {
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		reg.Describe(descriptions)
+		close(descriptions)
+	}()
+	var rows []string
+	for d := range descriptions {
+		parts := description.FindStringSubmatch(d.String())
+		if parts == nil {
+			rows = append(rows, "not understood: "+d.String())
+			continue
+		}
+		name, _ := strconv.Unquote(parts[1])
+		help, _ := strconv.Unquote(parts[2])
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
+			continue
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |", name, strings.ReplaceAll(parts[3], ",", ", "), strings.ReplaceAll(strings.ReplaceAll(help, "|", "\\|"), "\n", " ")))
+	}
+	slices.Sort(rows)
+	return slices.Compact(rows)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.yaml.in/yaml/v2"
+
+	"github.com/gnomonhq/gnomon/scrape"
+	"github.com/gnomonhq/gnomon/web/api"
+)
+
+// apiTargets shows what is scraped to the HTTP API.
+type apiTargets struct{ scraper *scrape.Manager }
+
+func (t apiTargets) ScrapePools() []string { return t.scraper.ScrapePools() }
+
+func (t apiTargets) ActiveTargets() map[string][]api.Target {
+	out := map[string][]api.Target{}
+	for pool, targets := range t.scraper.TargetsActive() {
+		// The order in which a person looks for one.
+		slices.SortFunc(targets, func(a, b *scrape.Target) int {
+			return strings.Compare(a.Labels().Get(model.InstanceLabel), b.Labels().Get(model.InstanceLabel))
+		})
+		for _, target := range targets {
+			out[pool] = append(out[pool], apiTarget(target))
+		}
+	}
+	return out
+}
+
+func apiTarget(t *scrape.Target) api.Target {
+	out := api.Target{
+		DiscoveredLabels: t.DiscoveredLabels(), Labels: t.Labels(), URL: t.URL().String(),
+		LastScrape: t.LastScrape(), LastScrapeDuration: t.LastScrapeDuration(), Health: string(t.Health()),
+		ScrapeInterval: durationText(t.Interval()), ScrapeTimeout: durationText(t.Timeout()),
+	}
+	if err := t.LastError(); err != nil {
+		out.LastError = err.Error()
+	}
+	return out
+}
+
+func durationText(d time.Duration) string { return model.Duration(d).String() }
+
+func (t apiTargets) DroppedTargets() map[string][]labels.Labels {
+	out := map[string][]labels.Labels{}
+	for pool, targets := range t.scraper.TargetsDropped() {
+		for _, target := range targets {
+			out[pool] = append(out[pool], target.DiscoveredLabels())
+		}
+	}
+	return out
+}
+
+func (t apiTargets) DroppedTargetCounts() map[string]int { return t.scraper.TargetsDroppedCounts() }
+
+func (t apiTargets) ScrapePoolConfig(pool string) (api.ScrapePoolConfig, error) {
+	job, err := t.scraper.ScrapePoolConfig(pool)
+	if err != nil {
+		return api.ScrapePoolConfig{}, err
+	}
+	out, err := yaml.Marshal(job)
+	if err != nil {
+		return api.ScrapePoolConfig{}, fmt.Errorf("scrape pool %q: %w", pool, err)
+	}
+	return api.ScrapePoolConfig{YAML: string(out), Relabel: job.RelabelConfigs}, nil
+}
+
+func (t apiTargets) TargetMetadata(metric string) iter.Seq2[labels.Labels, []api.FamilyMetadata] {
+	return func(yield func(labels.Labels, []api.FamilyMetadata) bool) {
+		active := t.scraper.TargetsActive()
+		for _, pool := range slices.Sorted(maps.Keys(active)) {
+			for _, target := range active[pool] {
+				if !yield(target.Labels(), targetFamilies(target, metric)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func targetFamilies(t *scrape.Target, metric string) []api.FamilyMetadata {
+	var out []api.FamilyMetadata
+	for _, m := range t.ListMetadata() {
+		if metric == "" || m.MetricFamily == metric {
+			family := api.FamilyMetadata{Family: m.MetricFamily}
+			family.Type, family.Unit, family.Help = m.Type, m.Unit, m.Help
+			out = append(out, family)
+		}
+	}
+	return out
+}
