@@ -124,37 +124,42 @@ func (l *loop) wait(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// retire waits until the target would have been scraped twice more and then marks
-// its series stale, at the first of these slots. It returns false if the target
-// came back, true if the loop is to end.
+// retire waits until the target would have been scraped twice more and then ends
+// its series, at the first of these slots. It returns false if the target came
+// back, true if the loop is to end.
 func (l *loop) retire(ctx context.Context, s *settings) bool {
-	if l.lastSlot != 0 {
-		first := s.schedule.next(time.Now().UnixNano(), l.lastSlot)
-		write := first + s.schedule.interval + s.schedule.interval/10
-		for !l.wait(ctx, time.Unix(0, write)) {
-			if ctx.Err() != nil {
-				// The server stops. It may go on where it was, so nothing ends.
-				return true
-			}
-			if !l.settings.Load().retired {
-				return false
-			}
+	if l.lastSlot == 0 {
+		return l.end(ctx, 0)
+	}
+	first := s.schedule.next(time.Now().UnixNano(), l.lastSlot)
+	write := first + s.schedule.interval + s.schedule.interval/10
+	for !l.wait(ctx, time.Unix(0, write)) {
+		if ctx.Err() != nil {
+			// The server stops. It may go on where it was, so nothing ends.
+			return true
 		}
-		l.ended.Lock()
-		defer l.ended.Unlock()
 		if !l.settings.Load().retired {
 			return false
 		}
-		if err := l.recorder.end(ctx, first/int64(time.Millisecond)); err != nil {
-			l.log.Warn("the series of a target that is gone were not marked stale", "err", err)
-		}
-		l.ended.yes = true
-		return true
 	}
+	return l.end(ctx, first)
+}
+
+// end marks the series stale at the slot, if it is not 0, unless the target came
+// back in the meantime: then it returns false.
+func (l *loop) end(ctx context.Context, slot int64) bool {
 	l.ended.Lock()
 	defer l.ended.Unlock()
-	l.ended.yes = l.settings.Load().retired
-	return l.ended.yes
+	if !l.settings.Load().retired {
+		return false
+	}
+	l.ended.yes = true
+	if slot != 0 {
+		if err := l.recorder.end(ctx, slot/int64(time.Millisecond)); err != nil {
+			l.log.Warn("the series of a target that is gone were not marked stale", "err", err)
+		}
+	}
+	return true
 }
 
 // scrapes has the buffers of the scrapes that run at the same time.

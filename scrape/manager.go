@@ -113,7 +113,7 @@ func (m *Manager) setGroups(groups map[string][]*targetgroup.Group) {
 // syncPools makes the missing pools and syncs all of them with the groups.
 // applying is held.
 func (m *Manager) syncPools() {
-	var g group
+	var g parallel
 	for name, groups := range m.groups {
 		if p := m.poolOf(name); p != nil {
 			g.do(func() { p.sync(groups) })
@@ -234,7 +234,7 @@ func (m *Manager) replaceJobs(jobs map[string]*config.ScrapeConfig, changed map[
 		}
 	}
 	m.mu.Unlock()
-	var g group
+	var g parallel
 	for name, p := range pools {
 		job, c := jobs[name], changed[name]
 		switch {
@@ -326,13 +326,13 @@ func (m *Manager) TargetsDroppedCounts() map[string]int {
 	return counts
 }
 
-// group runs functions at the same time, as many as there are processors.
-type group struct {
+// parallel runs functions at the same time, as many as there are processors.
+type parallel struct {
 	wg    sync.WaitGroup
 	slots chan struct{}
 }
 
-func (g *group) do(f func()) {
+func (g *parallel) do(f func()) {
 	if g.slots == nil {
 		g.slots = make(chan struct{}, runtime.GOMAXPROCS(0))
 	}
@@ -343,4 +343,4 @@ func (g *group) do(f func()) {
 	})
 }
 
-func (g *group) wait() { g.wg.Wait() }
+func (g *parallel) wait() { g.wg.Wait() }

@@ -26,7 +26,8 @@ type Options struct {
 	// BucketLimit is the greatest number of buckets of a native histogram; 0 is
 	// no limit. The resolution is reduced to meet it where that is possible.
 	BucketLimit int
-	// MaxSchema is the finest resolution of exponential histograms.
+	// MaxSchema is the finest resolution of exponential histograms. 0 is one of
+	// the resolutions, not a default.
 	MaxSchema int32
 	// NativeHistograms reads native histograms.
 	NativeHistograms bool
