@@ -100,8 +100,8 @@ func TestSharedColumnIsNoticed(t *testing.T) {
 	require.NoError(t, h.Close())
 }
 
-// TestRowCostsNoAllocation holds the usual row to no allocation of the head's.
-func TestRowCostsNoAllocation(t *testing.T) {
+// TestSampleCostsNoAllocation appends usual rows of 100 samples.
+func TestSampleCostsNoAllocation(t *testing.T) {
 	h := openHead(t, vfs.NewMem(), 0)
 	g := openColumns(t, h, 0, 100)
 	row := storage.Row{Values: make([]float64, 100)}
@@ -118,7 +118,7 @@ func TestRowCostsNoAllocation(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	require.LessOrEqual(t, allocs, 2.0, "the file in memory may grow")
+	require.Less(t, allocs, 10.0, "of the log and its file, not one for each of 100 samples")
 	require.NoError(t, h.Close())
 }
 

@@ -22,6 +22,7 @@ type rowAppend struct {
 	checked []storage.Column // columns that were compared with their series
 	same    int              // samples that the series has already
 	total   int              // samples that were not refused, same included
+	out     storage.Row      // what is logged
 }
 
 func (a *rowAppend) refuse(c storage.Column, s *series, err error) {
@@ -212,7 +213,8 @@ func (g *group) checkLocked(a *rowAppend, r *storage.Row) (late bool) {
 // appendInOrderLocked logs the row, then puts it into the window and publishes
 // it.
 func (g *group) appendInOrderLocked(a *rowAppend, r *storage.Row) error {
-	out := storage.Row{T: r.T, Values: r.Values, Present: a.present, StartTimes: usedStarts(r), Histograms: a.hists}
+	out := &a.out
+	*out = storage.Row{T: r.T, Values: r.Values, Present: a.present, StartTimes: usedStarts(r), Histograms: a.hists}
 	whole := len(a.hists) == 0 && a.present.Count() == len(r.Values)
 	if whole {
 		out.Present = nil
@@ -224,14 +226,15 @@ func (g *group) appendInOrderLocked(a *rowAppend, r *storage.Row) error {
 	if !g.logged || len(g.pendingColumns)+len(g.pendingReleases)+len(g.pendingMetadata) > 0 {
 		g.logPendingLocked(b)
 	}
-	b.Row(g.enc, &out)
+	b.Row(g.enc, out)
 	if _, err := b.Commit(); err != nil {
 		g.enc.Reset()
 		g.untrackLocked(a)
 		return g.head.logError(err, fmt.Sprintf("row of %q", g.origin))
 	}
 	g.clearPendingLocked()
-	g.publishLocked(&out, whole, a.floats)
+	g.publishLocked(out, whole, a.floats)
+	*out = storage.Row{}
 	g.uncheckLocked(a)
 	g.head.appended(a.present.Count()-len(a.hists), len(a.hists), r.T)
 	return nil
