@@ -29,7 +29,7 @@ func (a *API) metricMetadata(r *http.Request) (response, error) {
 		return response{}, err
 	}
 	defer a.closeQuerier(q)
-	families, err := families(r.Context(), q, r.Form.Get("metric"))
+	families, err := a.families(r.Context(), q, r.Form.Get("metric"))
 	if err != nil {
 		return response{}, queryError(err)
 	}
@@ -54,15 +54,25 @@ func (a *API) metricMetadata(r *http.Request) (response, error) {
 	}}, nil
 }
 
-// families returns the metadata of a metric family, or of all if name is empty.
-// A store that keeps it by series has a histogram under the names of its
-// series, which are brought back to that of the family here.
-func families(ctx context.Context, q storage.Querier, name string) (map[string][]metadata.Metadata, error) {
+// families returns the metadata of a metric family, or of all if name is empty:
+// what the active targets say of their families, and what the store knows of
+// series besides. A store keeps it by series, so that a histogram is there under
+// the names of its series, which are brought back to that of the family here.
+func (a *API) families(ctx context.Context, q storage.Querier, name string) (map[string][]metadata.Metadata, error) {
+	out := map[string][]metadata.Metadata{}
+	if a.opts.Targets != nil {
+		for _, list := range a.opts.Targets.TargetMetadata(name) {
+			for _, f := range list {
+				if !slices.Contains(out[f.Family], f.Metadata) {
+					out[f.Family] = append(out[f.Family], f.Metadata)
+				}
+			}
+		}
+	}
 	names := []string{name}
 	if name != "" {
 		names = append(names, name+"_bucket", name+"_count", name+"_sum")
 	}
-	out := map[string][]metadata.Metadata{}
 	for _, asked := range names {
 		found, err := q.Metadata(ctx, asked)
 		if err != nil {
@@ -71,7 +81,7 @@ func families(ctx context.Context, q storage.Querier, name string) (map[string][
 		for series, list := range found {
 			for _, m := range list {
 				family := familyName(series, m.Type)
-				if name != "" && family != name || slices.Contains(out[family], m) {
+				if name != "" && family != name || slices.Contains(out[family], m) || slices.Contains(out[openMetricsName(series, m.Type)], m) {
 					continue
 				}
 				out[family] = append(out[family], m)
@@ -79,6 +89,19 @@ func families(ctx context.Context, q storage.Querier, name string) (map[string][
 		}
 	}
 	return out, nil
+}
+
+// openMetricsName returns the name that the family of a series with the given
+// metric name and type has if it came as OpenMetrics, which leaves the suffix of
+// counters and infos to their series. The name of the series does not tell.
+func openMetricsName(series string, t model.MetricType) string {
+	switch t {
+	case model.MetricTypeCounter:
+		return strings.TrimSuffix(series, "_total")
+	case model.MetricTypeInfo:
+		return strings.TrimSuffix(series, "_info")
+	}
+	return series
 }
 
 // familyName returns the name of the family that a series with the given metric
