@@ -197,7 +197,7 @@ func (d *decoder) decode(content []byte) document {
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	dec.KnownFields(!d.IgnoreUnknownFields)
 	if err := dec.Decode(&doc.fields); err != nil && !errors.Is(err, io.EOF) {
-		d.yamlFaults(err)
+		d.yamlFaults(err, content)
 		return doc
 	}
 	var second yaml.Node
@@ -205,7 +205,7 @@ func (d *decoder) decode(content []byte) document {
 		d.Logger.Warn("rule file has more than one yaml document, only the first is used", "file", d.path)
 	}
 	if err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&doc.outline); err != nil && !errors.Is(err, io.EOF) {
-		d.yamlFaults(err)
+		d.yamlFaults(err, content)
 	}
 	return doc
 }
@@ -216,16 +216,21 @@ var (
 	unknownYAMLField = regexp.MustCompile(`^field (.*) not found$`)
 )
 
-// yamlFaults notes the faults that the YAML decoder found, each with its line.
-func (d *decoder) yamlFaults(err error) {
+// yamlFaults notes the faults that the YAML decoder found in content, each with its
+// line.
+func (d *decoder) yamlFaults(err error, content []byte) {
 	messages := []string{err.Error()}
-	if typeError, ok := errors.AsType[*yaml.TypeError](err); ok {
+	typeError, isTypeError := errors.AsType[*yaml.TypeError](err)
+	if isTypeError {
 		messages = typeError.Errors
 	}
 	for _, m := range messages {
 		fault := &FileError{Path: d.path}
 		if found := lineOfYAMLError.FindStringSubmatch(m); found != nil {
 			fault.Line, _ = strconv.Atoi(found[1])
+			if !isTypeError {
+				fault.Line = syntaxLine(content, fault.Line)
+			}
 			m = m[len(found[0]):]
 		}
 		m = typeOfYAMLError.ReplaceAllString(strings.TrimPrefix(m, "yaml: "), "")

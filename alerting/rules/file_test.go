@@ -85,6 +85,14 @@ var faults = map[string]struct {
 		content: "groups:\n- name: [",
 		want:    []string{"f.yml: 2: did not find expected node content"},
 	},
+	"bracket that is not closed": {
+		content: "groups:\n- name: [g\n",
+		want:    []string{"f.yml: 2: did not find expected ',' or ']'"},
+	},
+	"quote that is not closed": {
+		content: "groups:\n- name: g\n  rules:\n  - record: \"a\n    expr: up\n",
+		want:    []string{"f.yml: 4: found unexpected end of stream"},
+	},
 	"not a mapping": {
 		content: "- groups",
 		want:    []string{"f.yml: 1: cannot unmarshal !!seq"},
