@@ -212,7 +212,7 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 	r := l.recorder
 	if err := r.open(s); err != nil {
 		l.log.Error("the scrape was not stored", "err", err)
-		s.target.report(time.UnixMilli(f.t), since(f.start), 0, err)
+		s.target.report(Record{Start: time.UnixMilli(f.t), Duration: since(f.start), Err: err})
 		return
 	}
 	sc := scrapes.Get().(*parse.Scrape)
@@ -235,7 +235,7 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 		l.log.Error("samples with timestamps were not stored", "err", err)
 	}
 	took := since(f.start)
-	s.target.report(time.UnixMilli(f.t), took, sc.Kept, err)
+	s.target.report(Record{Start: time.UnixMilli(f.t), Duration: took, Samples: sc.Kept, Bytes: max(0, f.size), Err: err})
 	up, added := 1.0, float64(sc.SeriesAdded)
 	if err != nil {
 		up, added = 0, 0

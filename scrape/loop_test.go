@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,37 @@ func TestFailedScrapesEndSeries(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTargetRemembersScrapes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, job())
+		var n atomic.Int32
+		w.answer("a:1", func(*http.Request) answer {
+			if n.Add(1)%2 == 0 {
+				return answer{status: 500}
+			}
+			return answer{body: "x 1\ny 1\n", delay: time.Second}
+		})
+		w.discover("a:1")
+		wait(time.Second)
+		target := w.target()
+		require.Empty(t, target.Records())
+		require.Equal(t, HealthUnknown, target.Health())
+		require.True(t, target.LastScrape().IsZero())
+		wait(25 * time.Second)
+		records := target.Records()
+		require.Len(t, records, 2)
+		require.Equal(t, Record{Start: records[0].Start, Duration: time.Second, Samples: 2, Bytes: 8}, records[0])
+		require.EqualError(t, records[1].Err, "server returned HTTP status 500 Internal Server Error")
+		require.Equal(t, 10*time.Second, records[1].Start.Sub(records[0].Start))
+		wait(2 * keptRecords * 10 * time.Second)
+		w.stop()
+		records = target.Records()
+		require.Len(t, records, keptRecords)
+		require.Equal(t, records[keptRecords-1].Start, target.LastScrape())
+		require.Equal(t, (keptRecords-1)*10*time.Second, records[keptRecords-1].Start.Sub(records[0].Start))
+	})
 }
 
 func TestLongOutageReleasesColumns(t *testing.T) {

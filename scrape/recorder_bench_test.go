@@ -44,7 +44,7 @@ func BenchmarkRecord(b *testing.B) {
 			for i := range b.N {
 				record(i)
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(target.LastSamples()), "ns/sample")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(target.Records()[0].Samples), "ns/sample")
 		})
 	}
 }

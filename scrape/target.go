@@ -28,6 +28,22 @@ const (
 	HealthBad     Health = "down"
 )
 
+// Record is the outcome of one scrape.
+type Record struct {
+	// Start is the timestamp of the samples.
+	Start time.Time
+	// Duration is how long it took to fetch and parse the body.
+	Duration time.Duration
+	// Samples is the number of samples after relabelling, Bytes the size of the
+	// body. Both are 0 if there was none.
+	Samples, Bytes int
+	// Err is why the scrape failed, nil if it did not.
+	Err error
+}
+
+// keptRecords is the number of scrapes that a target remembers.
+const keptRecords = 8
+
 // Target is one endpoint of a job. A target that relabelling dropped has
 // discovered labels only. The methods can be called from any number of
 // goroutines.
@@ -45,12 +61,10 @@ type Target struct {
 		// change without the target changing.
 		job                 *config.ScrapeConfig
 		discovered, ofGroup model.LabelSet
-		health              Health
-		lastError           error
-		lastScrape          time.Time
-		lastScrapeDuration  time.Duration
-		lastSamples         int
-		families            *parse.Families
+		// records has the last scrapes, the n-th one at n%len.
+		records  [keptRecords]Record
+		scrapes  int
+		families *parse.Families
 	}
 }
 
@@ -59,7 +73,6 @@ type Target struct {
 func newTarget(ls labels.Labels, job *config.ScrapeConfig, discovered, ofGroup model.LabelSet) *Target {
 	t := &Target{labels: ls, public: publicLabels(ls)}
 	t.mu.job, t.mu.discovered, t.mu.ofGroup = job, discovered, ofGroup
-	t.mu.health = HealthUnknown
 	t.url = targetURL(ls, job.Params)
 	t.hash = targetHash(ls, t.url)
 	// populateLabels has checked both, so a failure means a dropped target.
@@ -168,52 +181,65 @@ func (t *Target) Interval() time.Duration { return t.interval }
 // Timeout returns the time that a scrape may take.
 func (t *Target) Timeout() time.Duration { return t.timeout }
 
-// Health returns the health as of the last scrape.
-func (t *Target) Health() Health {
+// LastRecord returns the outcome of the last scrape. ok is false before the first
+// one.
+func (t *Target) LastRecord() (r Record, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.mu.health
+	if t.mu.scrapes == 0 {
+		return Record{}, false
+	}
+	return t.mu.records[(t.mu.scrapes-1)%keptRecords], true
+}
+
+// Records returns the outcomes of the last scrapes, the oldest one first.
+func (t *Target) Records() []Record {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var records []Record
+	for i := max(0, t.mu.scrapes-keptRecords); i < t.mu.scrapes; i++ {
+		records = append(records, t.mu.records[i%keptRecords])
+	}
+	return records
+}
+
+// Health returns the health as of the last scrape.
+func (t *Target) Health() Health {
+	switch r, ok := t.LastRecord(); {
+	case !ok:
+		return HealthUnknown
+	case r.Err != nil:
+		return HealthBad
+	default:
+		return HealthGood
+	}
 }
 
 // LastError returns why the last scrape failed, nil if it did not.
 func (t *Target) LastError() error {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.mu.lastError
+	r, _ := t.LastRecord()
+	return r.Err
 }
 
 // LastScrape returns when the last scrape began; it is zero before the first
 // one.
 func (t *Target) LastScrape() time.Time {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.mu.lastScrape
+	r, _ := t.LastRecord()
+	return r.Start
 }
 
 // LastScrapeDuration returns how long the last scrape took.
 func (t *Target) LastScrapeDuration() time.Duration {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.mu.lastScrapeDuration
-}
-
-// LastSamples returns the number of samples that the last scrape had after
-// relabelling.
-func (t *Target) LastSamples() int {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.mu.lastSamples
+	r, _ := t.LastRecord()
+	return r.Duration
 }
 
 // report records the outcome of a scrape.
-func (t *Target) report(start time.Time, took time.Duration, samples int, err error) {
+func (t *Target) report(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.health = HealthGood
-	if err != nil {
-		t.mu.health = HealthBad
-	}
-	t.mu.lastError, t.mu.lastScrape, t.mu.lastScrapeDuration, t.mu.lastSamples = err, start, took, samples
+	t.mu.records[t.mu.scrapes%keptRecords] = r
+	t.mu.scrapes++
 }
 
 // refresh takes over what t was made from, for a target that is the same.
@@ -229,13 +255,11 @@ func (t *Target) refresh(from *Target) {
 // inherit takes over the state of the target that t replaces.
 func (t *Target) inherit(from *Target) {
 	from.mu.RLock()
-	health, err, last, took := from.mu.health, from.mu.lastError, from.mu.lastScrape, from.mu.lastScrapeDuration
-	samples, families := from.mu.lastSamples, from.mu.families
+	records, scrapes, families := from.mu.records, from.mu.scrapes, from.mu.families
 	from.mu.RUnlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.health, t.mu.lastError, t.mu.lastScrape, t.mu.lastScrapeDuration = health, err, last, took
-	t.mu.lastSamples, t.mu.families = samples, families
+	t.mu.records, t.mu.scrapes, t.mu.families = records, scrapes, families
 }
 
 func (t *Target) setFamilies(f *parse.Families) {
