@@ -12,8 +12,10 @@ import (
 	upstreamstorage "github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/storage/storagetest"
+	"github.com/gnomonhq/gnomon/tsdb"
 )
 
 // upstreamStore shows a store of ours as a whole storage of upstream's, as far
@@ -72,6 +74,19 @@ func TestUpstreamScripts(t *testing.T) {
 	engine := newTestEngine(t, storagetest.NewModel(0)).engine
 	promqltest.RunBuiltinTestsWithStorage(t, engine, func(testing.TB) upstreamstorage.Storage {
 		store := storagetest.NewModel(0)
+		return &upstreamStore{borrowedQueryable: borrowedQueryable{store}, store: store}
+	})
+}
+
+// TestUpstreamScriptsOverTSDB runs them over the real database.
+func TestUpstreamScriptsOverTSDB(t *testing.T) {
+	engine := newTestEngine(t, storagetest.NewModel(0)).engine
+	promqltest.RunBuiltinTestsWithStorage(t, engine, func(t testing.TB) upstreamstorage.Storage {
+		store, err := tsdb.Open(context.Background(), "data", tsdb.Options{
+			FS: vfs.NewMem(), MaintenanceInterval: -1, WALSync: tsdb.WALSync{Never: true},
+			Reloadable: tsdb.Reloadable{Retention: -1},
+		})
+		require.NoError(t, err)
 		return &upstreamStore{borrowedQueryable: borrowedQueryable{store}, store: store}
 	})
 }
