@@ -92,6 +92,22 @@ func (db *DB) load(ctx context.Context) error {
 	}
 	db.blocks = newBlockSet(db.opts.FS, db.dir, db.opts.Logger)
 	db.metrics = newMetrics(db, db.opts.Registerer)
+	if err := db.openHead(ctx); err != nil {
+		db.metrics.unregister()
+		db.blocks.close()
+		return err
+	}
+	// What was cut from the head lies before its samples, and before now; blocks
+	// from elsewhere may reach beyond, and then do not count.
+	db.head.SetBoundary(db.blocks.endBefore(max(db.head.MaxTime(), db.opts.Now().UnixMilli()) + 1))
+	if newest, ok := db.blocks.newest(); ok {
+		db.head.ObserveNewest(newest)
+	}
+	return nil
+}
+
+// openHead opens what is on disk: the blocks, then the head, which may ask them.
+func (db *DB) openHead(ctx context.Context) error {
 	if err := db.reload(); err != nil {
 		return err
 	}
@@ -105,18 +121,8 @@ func (db *DB) load(ctx context.Context) error {
 		WAL: db.walOptions(), Older: db.blocks, Settings: db.settings(),
 		OnReplay: func(s head.ReplayStatus) { db.reportReplay(s, first, last) },
 	})
-	if err != nil {
-		db.blocks.close()
-		return err
-	}
 	db.head = h
-	// What was cut from the head lies before its samples, and before now; blocks
-	// from elsewhere may reach beyond, and then do not count.
-	h.SetBoundary(db.blocks.endBefore(max(h.MaxTime(), db.opts.Now().UnixMilli()) + 1))
-	if newest, ok := db.blocks.newest(); ok {
-		h.ObserveNewest(newest)
-	}
-	return nil
+	return err
 }
 
 func (db *DB) walOptions() wal.Options {

@@ -291,7 +291,9 @@ func TestFolderIsLocked(t *testing.T) {
 
 func TestTenants(t *testing.T) {
 	ctx := context.Background()
-	o := NewOpener("data", testOptions(vfs.NewMem()))
+	opts := testOptions(vfs.NewMem())
+	opts.Registerer = prometheus.NewPedanticRegistry()
+	o := NewOpener("data", opts)
 	a, err := o.OpenStore(ctx, "")
 	require.NoError(t, err)
 	b, err := o.OpenStore(ctx, "b")
@@ -433,6 +435,11 @@ prometheus_tsdb_out_of_order_samples_total{type="float"} 1
 prometheus_tsdb_out_of_order_samples_total{type="histogram"} 0
 `), "prometheus_tsdb_head_samples_appended_total", "prometheus_tsdb_head_series", "prometheus_tsdb_blocks_loaded",
 		"prometheus_tsdb_compactions_total", "prometheus_tsdb_out_of_order_samples_total"))
+	require.NoError(t, db.Close())
+	n, err := testutil.GatherAndCount(reg)
+	require.NoError(t, err)
+	require.Zero(t, n, "closing takes the metrics back")
+	db = openDB(t, opts)
 	require.NoError(t, db.Close())
 }
 

@@ -17,6 +17,8 @@ type folderLock struct {
 	fs    vfs.FS
 	owner string
 	held  io.Closer
+	// left says that the process which had the folder before did not close it.
+	left bool
 }
 
 // lockFolder locks a folder. If somebody else has it, the error says who and
@@ -34,11 +36,12 @@ func lockFolder(fsys vfs.FS, dir string) (*folderLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock data folder %s: %w", dir, err)
 	}
+	_, serr := fsys.Stat(owner)
 	text := fmt.Sprintf("process %d (%s), since %s\n", os.Getpid(), filepath.Base(os.Args[0]), time.Now().Format(time.RFC3339))
 	if err := vfs.WriteFileAtomic(fsys, owner, []byte(text)); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock data folder %s: %w", dir, err), held.Close())
 	}
-	return &folderLock{fs: fsys, owner: owner, held: held}, nil
+	return &folderLock{fs: fsys, owner: owner, held: held, left: serr == nil}, nil
 }
 
 func (l *folderLock) release() error {

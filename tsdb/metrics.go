@@ -57,9 +57,12 @@ func (m *metrics) gauges(db *DB) {
 	}
 	m.gauge("prometheus_tsdb_lowest_timestamp", "Lowest timestamp in blocks, milliseconds.", lowest)
 	m.gauge("prometheus_tsdb_lowest_timestamp_seconds", "Lowest timestamp in blocks.", func() float64 { return lowest() / 1000 })
-	m.gauge("prometheus_tsdb_clean_start", "-1: the folder is not locked; 1: it is.", func() float64 {
-		if db.opts.NoLockfile {
+	m.gauge("prometheus_tsdb_clean_start", "-1: the folder is not locked. 0: the process that had it before did not close it. 1: it did.", func() float64 {
+		switch {
+		case db.lock == nil:
 			return -1
+		case db.lock.left:
+			return 0
 		}
 		return 1
 	})

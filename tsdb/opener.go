@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -22,17 +24,20 @@ type Opener struct {
 }
 
 // NewOpener returns an opener of databases below dir. The tenant without a name
-// has dir itself, others dir/tenants/<name>.
+// has dir itself, others dir/tenants/<name>, and a label tenant on their metrics.
 func NewOpener(dir string, opts Options) *Opener { return &Opener{dir: dir, opts: opts} }
 
 // OpenStore opens the database of a tenant.
 func (o *Opener) OpenStore(ctx context.Context, tenant storage.Tenant) (storage.Store, error) {
-	dir := o.dir
+	dir, opts := o.dir, o.opts
 	if tenant != "" {
 		if !tenantName.MatchString(string(tenant)) {
 			return nil, fmt.Errorf("tenant %q: a name has up to 150 letters, digits, '_', '-' and '.', and begins with a letter or digit", tenant)
 		}
 		dir = filepath.Join(dir, tenantsDir, string(tenant))
+		if opts.Registerer != nil {
+			opts.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"tenant": string(tenant)}, opts.Registerer)
+		}
 	}
-	return Open(ctx, dir, o.opts)
+	return Open(ctx, dir, opts)
 }

@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/scan"
 )
 
@@ -35,6 +37,9 @@ func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
 			continue
 		}
 		part, err := scan.NewQuerier(r, uint32(i+1), mint, maxt)
+		if errors.Is(err, block.ErrClosed) { // Close comes between
+			err = fmt.Errorf("database: %w", storage.ErrClosed)
+		}
 		if err != nil {
 			return nil, errors.Join(err, q.Close())
 		}

@@ -128,7 +128,7 @@ func Open(opts Options) (*Head, error) {
 	h.exemplars = newExemplarRing(opts.Settings.MaxExemplars)
 	h.Apply(opts.Settings)
 	walOpts := opts.WAL
-	walOpts.Logger, walOpts.Metrics = opts.Logger, wal.NewMetrics(opts.Registerer)
+	walOpts.Logger, walOpts.Metrics = opts.Logger, h.metrics.logMetrics()
 	if err := h.replay(walOpts); err != nil {
 		h.metrics.unregister()
 		return nil, err

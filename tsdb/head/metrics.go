@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
 // metrics are the head's collectors.
@@ -15,7 +16,7 @@ type metrics struct {
 	all []prometheus.Collector
 
 	floats, histograms                       prometheus.Counter
-	late                                     prometheus.Counter
+	late                                     prometheus.Counter // of both kinds
 	outOfOrder, tooOld, outOfBound           prometheus.Counter
 	outOfOrderHist, tooOldHist               prometheus.Counter
 	duplicates, refusedOther                 prometheus.Counter
@@ -38,6 +39,37 @@ func newMetrics(h *Head, reg prometheus.Registerer) *metrics {
 		reg.MustRegister(m.all...)
 	}
 	return m
+}
+
+// registrations is a registerer that knows what to take back: the metrics of
+// the log.
+type registrations struct {
+	prometheus.Registerer
+	all []prometheus.Collector
+}
+
+func (r *registrations) MustRegister(list ...prometheus.Collector) {
+	r.Registerer.MustRegister(list...)
+	r.all = append(r.all, list...)
+}
+
+func (r *registrations) Register(c prometheus.Collector) error {
+	err := r.Registerer.Register(c)
+	if err == nil {
+		r.all = append(r.all, c)
+	}
+	return err
+}
+
+// logMetrics returns the metrics of the log, which unregister takes back too.
+func (m *metrics) logMetrics() *wal.Metrics {
+	if m.reg == nil {
+		return wal.NewMetrics(nil)
+	}
+	r := &registrations{Registerer: m.reg}
+	out := wal.NewMetrics(r)
+	m.all = append(m.all, r.all...)
+	return out
 }
 
 // unregister lets another head use the registry.
@@ -84,7 +116,7 @@ func (m *metrics) samples() {
 	old := m.vec("prometheus_tsdb_too_old_samples_total", "Total number of samples refused because they are older than the out-of-order window or the retention.")
 	m.tooOld, m.tooOldHist = old.WithLabelValues("float"), old.WithLabelValues("histogram")
 	m.outOfBound = m.vec("prometheus_tsdb_out_of_bound_samples_total", "Total number of samples refused because no block can take them. Always 0: older samples are admitted or count as out of order or too old.").WithLabelValues("float")
-	m.late = m.counter("prometheus_tsdb_head_out_of_order_samples_appended_total", "Total number of samples admitted out of order.")
+	m.late = m.vec("prometheus_tsdb_head_out_of_order_samples_appended_total", "Total number of samples admitted out of order, native histograms included.").WithLabelValues("float")
 	m.duplicates = m.counter("gnomon_tsdb_duplicate_samples_total", "Total number of samples refused because the series has another value at the timestamp.")
 	m.refusedOther = m.counter("gnomon_tsdb_refused_samples_total", "Total number of samples refused for another reason: unknown columns, invalid histograms.")
 	m.rows = m.counter("gnomon_tsdb_rows_appended_total", "Total number of rows appended to groups.")
@@ -112,6 +144,10 @@ func (m *metrics) gauges(h *Head) {
 	m.gauge("prometheus_tsdb_head_chunks", "Total number of encoded column chunks in the head.", func() float64 { return float64(h.chunks()) })
 	m.gauge("gnomon_tsdb_groups", "Number of groups that have rows in the head or are open.", func() float64 { return float64(h.groupCount()) })
 	m.gauge("prometheus_tsdb_wal_storage_size_bytes", "Size of the write-ahead log on disk.", func() float64 { return h.logBytes() })
+	m.gauge("prometheus_tsdb_symbol_table_size_bytes", "Size of the label strings of the head.", func() float64 {
+		_, bytes := h.reg.symbols.Len()
+		return float64(bytes)
+	})
 	low := func() float64 { return timeOrZero(h.minTime.Load()) }
 	high := func() float64 { return timeOrZero(h.maxTime.Load()) }
 	m.gauge("prometheus_tsdb_head_min_time", "Minimum timestamp of the head, milliseconds.", low)

@@ -1,6 +1,9 @@
 package head
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -122,8 +125,35 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	return b.end(), nil
 }
 
+// mergeConstant adds a column that is one value in every row of short segments,
+// without decoding it: most columns are. It reports whether it is such.
+func (b *builder) mergeConstant(segs []*segment, s *series, col uint32) bool {
+	var value []byte
+	for _, seg := range segs {
+		place := seg.find(s, col)
+		if place < 0 || !seg.short || len(seg.starts)+len(seg.histograms)+len(seg.deleted)+len(seg.partial) > 0 {
+			return false
+		}
+		data := seg.data[seg.offsets[place]:seg.offsets[place+1]]
+		if len(data) == 0 || data[0] != shortConstant || (value != nil && !bytes.Equal(data, value)) {
+			return false
+		}
+		value = data
+	}
+	b.values = resized(b.values, b.seg.rows())
+	v := math.Float64frombits(binary.LittleEndian.Uint64(value[1:]))
+	for i := range b.values {
+		b.values[i] = v
+	}
+	b.addFloats(b.values, rowMask{})
+	return true
+}
+
 // mergeColumn joins the rows of a series in a column and adds them.
 func (b *builder) mergeColumn(segs []*segment, s *series, col uint32, joined *columnBuffer) error {
+	if b.mergeConstant(segs, s, col) {
+		return nil
+	}
 	joined.reset(b.seg.rows())
 	at := 0
 	all := true
