@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -24,7 +22,9 @@ type Opener struct {
 }
 
 // NewOpener returns an opener of databases below dir. The tenant without a name
-// has dir itself, others dir/tenants/<name>, and a label tenant on their metrics.
+// has dir itself, others dir/tenants/<name>. Metrics are those of the tenant
+// without a name: the same metric with and without a label for the tenant cannot
+// be in one registry.
 func NewOpener(dir string, opts Options) *Opener { return &Opener{dir: dir, opts: opts} }
 
 // OpenStore opens the database of a tenant.
@@ -35,9 +35,7 @@ func (o *Opener) OpenStore(ctx context.Context, tenant storage.Tenant) (storage.
 			return nil, fmt.Errorf("tenant %q: a name has up to 150 letters, digits, '_', '-' and '.', and begins with a letter or digit", tenant)
 		}
 		dir = filepath.Join(dir, tenantsDir, string(tenant))
-		if opts.Registerer != nil {
-			opts.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"tenant": string(tenant)}, opts.Registerer)
-		}
+		opts.Registerer = nil
 	}
 	return Open(ctx, dir, opts)
 }
