@@ -44,9 +44,12 @@ func (s *settings) fetch(ctx context.Context, buf []byte) (body []byte, contentT
 	if err != nil {
 		return buf[:0], "", err
 	}
+	read := false
 	defer func() {
-		// Reading to the end lets the connection be used again.
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxDiscard))
+		if !read {
+			// Reading to the end lets the connection be used again.
+			_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxDiscard))
+		}
 		_ = resp.Body.Close()
 	}()
 	if resp.StatusCode != http.StatusOK {
@@ -58,6 +61,7 @@ func (s *settings) fetch(ctx context.Context, buf []byte) (body []byte, contentT
 	}
 	defer done()
 	body, err = readAll(buf[:0], r, s.bodySizeLimit)
+	read = err == nil && r == resp.Body
 	return body, resp.Header.Get("Content-Type"), err
 }
 

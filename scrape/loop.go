@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/gnomonhq/gnomon/scrape/parse"
 )
 
@@ -35,6 +37,12 @@ type loop struct {
 	lastStart time.Time // of the last scrape
 	bodySize  int       // of the last body
 	unstored  bool      // the store refused the last row
+	// observers are those for the interval. Looking them up costs more than
+	// parsing a small body.
+	observers struct {
+		interval           time.Duration
+		summary, histogram prometheus.Observer
+	}
 }
 
 func newLoop(r *recorder, m *metrics, log *slog.Logger, s *settings) *loop {
@@ -273,11 +281,16 @@ func (l *loop) logFailure(s *settings, err error) {
 }
 
 func (l *loop) observeInterval(s *settings, start time.Time) {
+	if l.observers.interval != s.target.interval {
+		label := s.target.interval.String()
+		l.observers.interval = s.target.interval
+		l.observers.summary = l.metrics.intervalSeconds.WithLabelValues(label)
+		l.observers.histogram = l.metrics.intervalHistogram.WithLabelValues(label)
+	}
 	if !l.lastStart.IsZero() {
 		seconds := start.Sub(l.lastStart).Seconds()
-		label := s.target.interval.String()
-		l.metrics.intervalSeconds.WithLabelValues(label).Observe(seconds)
-		l.metrics.intervalHistogram.WithLabelValues(label).Observe(seconds)
+		l.observers.summary.Observe(seconds)
+		l.observers.histogram.Observe(seconds)
 	}
 	l.lastStart = start
 }
