@@ -13,9 +13,19 @@ import (
 	"github.com/gnomonhq/gnomon/scrape/parse"
 )
 
-// loop scrapes one target at its slots. A reload gives it other settings; when
-// its target is gone, its settings say so, and it ends the target's series and
-// itself, unless the target comes back before.
+// loop scrapes one target at its slots. It is always in one of three states, and
+// only the settings that the pool gives it change the state:
+//
+//	scraping ──the target is gone──▶ retired ──two intervals later──▶ ended
+//	    ▲                               │
+//	    └────the target is back─────────┘
+//
+// A retired loop still owns the target's group. When it ends, it marks all series
+// stale. So a target that is away for a short time, or whose interval, URL or job
+// changes, goes on in the same loop with the same columns.
+//
+// All fields without a comment about it belong to the goroutine that runs the
+// loop.
 type loop struct {
 	recorder *recorder
 	metrics  *metrics

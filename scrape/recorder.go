@@ -32,7 +32,8 @@ type recorder struct {
 	admission admission
 
 	// held has the columns that the group has, live those of them whose last
-	// sample is not a staleness marker.
+	// sample is not a staleness marker. A column is held and not live while its
+	// target is down, and while the store refuses its samples.
 	held, live storage.Bitmap
 	synthetic  [syntheticCount]int // columns, -1 if there is none yet
 	// tracked has the series with timestamps of their own whose end is to be

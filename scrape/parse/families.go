@@ -91,7 +91,9 @@ func (f *Families) Size() int {
 	return n
 }
 
-// set changes the metadata of the family name and returns its number.
+// set changes the metadata of the family name and returns its number. A family
+// that is new here is not counted as changed: its series, which are new too, get
+// its metadata with their columns.
 func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadata)) uint32 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -57,9 +57,15 @@ func (l *Layout) Abort(s *Scrape) {
 // Commit gets columns for the new series and completes the row. If to fails,
 // Commit fails: then Abort has to be called, and the columns that to handed out
 // belong to nobody.
+//
+// Series get their columns only here, after the whole body was found to be right,
+// so that a body that fails leaves nothing behind in the store, not even the
+// names of its series.
 func (l *Layout) Commit(s *Scrape, to Columns) error {
 	changed := l.stale || len(s.made) > 0 || len(s.fresh) > 0 || !sameSet(s.seen, l.live)
 	if changed {
+		// What can fail comes first. Then the lines that are gone leave, so that
+		// a series that has changed its line is not taken for one with two.
 		if err := l.addColumns(s, to); err != nil {
 			return err
 		}

@@ -67,7 +67,14 @@ func (x *text) run() error {
 	return nil
 }
 
-// fast parses lines as long as they are those that are expected.
+// fast parses lines as long as they are those that are expected. It is nearly all
+// that happens to a body, so it keeps its state in variables and leaves whatever
+// is unusual to slow, which begins the line anew.
+//
+// That the first bytes of a line are those of a known one is enough to know where
+// its number begins: the last of them is a blank or a closing brace, so what
+// follows cannot be a part of the name or the labels. A number has to follow,
+// which tells "a 1" from "a {b="c"} 1".
 func (x *text) fast() {
 	var (
 		b, lines, seed = x.b, x.l.lines, x.l.seed
@@ -81,18 +88,22 @@ func (x *text) fast() {
 		n := &lines[id]
 		at := pos + int(n.size)
 		w, bit := id>>6, uint64(1)<<(id&63)
+		// A line that was seen before in this body is a duplicate, which slow
+		// counts.
 		if at > len(b) || seen[w]&bit != 0 || maphash.Bytes(seed, b[pos:at]) != n.hash {
 			break
 		}
 		if n.column >= firstMark && n.column != markDropped {
 			if n.column != markComment {
-				break
+				break // a side
 			}
 			x.announce(n)
 			seen[w] |= bit
 			pos, prev, id = at, id, n.next
 			continue
 		}
+		// The number of a dropped series is read too: if it is wrong, the body
+		// is wrong.
 		v, end, ok := number(b, at)
 		if !ok {
 			break
@@ -227,7 +238,10 @@ func (x *text) exposedLabels() labels.Labels {
 
 func (x *text) familyID() uint32 { return x.family }
 
-// link makes id the line that comes after the one before.
+// link makes id the line that comes after the one before. A new line takes over
+// the successor that was expected in its place, since most likely it was
+// inserted; a known line keeps its own. So after an insertion, a removal or a
+// move the chain fits again from the next line on.
 func (x *text) link(id uint32, isNew bool) {
 	if lines := x.l.lines; lines[x.prev].next != id {
 		if isNew {
