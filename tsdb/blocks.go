@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/model/labels"
@@ -27,9 +28,13 @@ type blockSet struct {
 	dir    string
 	logger *slog.Logger
 
+	// list has the blocks, ascending in time. It is replaced under mu and never
+	// changed, and read without a lock: the head looks into blocks (Older) while
+	// it holds locks that are taken below mu.
+	list atomic.Pointer[[]*block.Reader]
+
 	mu sync.RWMutex
 	// The following are guarded by mu.
-	list []*block.Reader // ascending in time; replaced, never changed
 	// cutTo is where the rows of the head begin that are not in a block.
 	cutTo int64
 	// writing counts blocks that are being written from what is there, and
@@ -47,14 +52,19 @@ type deletion struct {
 }
 
 func newBlockSet(fsys vfs.FS, dir string, logger *slog.Logger) *blockSet {
-	return &blockSet{fs: fsys, dir: dir, logger: logger, cutTo: noTime, broken: map[ulid.ULID]struct{}{}}
+	s := &blockSet{fs: fsys, dir: dir, logger: logger, cutTo: noTime, broken: map[ulid.ULID]struct{}{}}
+	s.list.Store(&[]*block.Reader{})
+	return s
 }
 
 // readers returns the blocks there are.
-func (s *blockSet) readers() []*block.Reader {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.list
+func (s *blockSet) readers() []*block.Reader { return *s.list.Load() }
+
+// replaceLocked takes blocks out and adds others.
+func (s *blockSet) replaceLocked(old, added []*block.Reader) {
+	list := slices.DeleteFunc(slices.Clone(s.readers()), func(r *block.Reader) bool { return slices.Contains(old, r) })
+	list = sortedReaders(append(list, added...))
+	s.list.Store(&list)
 }
 
 // metas returns the metas of the blocks there are.
@@ -117,8 +127,9 @@ func (s *blockSet) scanDisk() error {
 			kept = append(kept, r)
 		}
 	}
+	kept = sortedReaders(kept)
 	s.mu.Lock()
-	s.list = sortedReaders(kept)
+	s.list.Store(&kept)
 	s.mu.Unlock()
 	for _, r := range known {
 		r.Close()
@@ -193,8 +204,7 @@ func (s *blockSet) publish(ctx context.Context, added []ulid.ULID, old []*block.
 		}
 	}
 	s.endWritingLocked()
-	list := slices.DeleteFunc(slices.Clone(s.list), func(r *block.Reader) bool { return slices.Contains(old, r) })
-	s.list = sortedReaders(append(list, fresh...))
+	s.replaceLocked(old, fresh)
 	s.cutTo = max(s.cutTo, cutTo)
 	s.mu.Unlock()
 	return s.remove(old)
@@ -215,7 +225,7 @@ func (s *blockSet) discard(open []*block.Reader, ids []ulid.ULID) error {
 // drop takes blocks out and removes them.
 func (s *blockSet) drop(old []*block.Reader) error {
 	s.mu.Lock()
-	s.list = slices.DeleteFunc(slices.Clone(s.list), func(r *block.Reader) bool { return slices.Contains(old, r) })
+	s.replaceLocked(old, nil)
 	s.mu.Unlock()
 	return s.remove(old)
 }
@@ -229,7 +239,7 @@ func (s *blockSet) delete(ctx context.Context, mint, maxt int64, ms []*labels.Ma
 	if s.writing > 0 {
 		s.deletions = append(s.deletions, d)
 	}
-	for _, r := range s.list {
+	for _, r := range s.readers() {
 		if err := deleteFrom(ctx, r, d); err != nil {
 			return err
 		}
@@ -261,10 +271,10 @@ func deleteFrom(ctx context.Context, r *block.Reader, d deletion) error {
 func (s *blockSet) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.list {
+	for _, r := range s.readers() {
 		r.Close()
 	}
-	s.list = nil
+	s.list.Store(&[]*block.Reader{})
 }
 
 // newest returns the time of the newest sample in blocks, at most.

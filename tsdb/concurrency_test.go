@@ -22,6 +22,7 @@ func TestConcurrentLife(t *testing.T) {
 	opts := testOptions(vfs.NewMem())
 	opts.MinBlockDuration, opts.MaxBlockDuration = 10*time.Minute, 90*time.Minute
 	opts.Now = time.Now
+	opts.OutOfOrderWindow = 2 * time.Hour
 	db := openDB(t, opts)
 	const groups, rows, round = 3, 400, 10
 	var others sync.WaitGroup
@@ -58,6 +59,7 @@ func TestConcurrentLife(t *testing.T) {
 			}
 		}
 	})
+	others.Go(func() { writeLate(t, db, done) })
 	// The writers go on together, so that none is as late as the head is cut:
 	// rows that late are single samples, and a reader may miss them and see
 	// later ones.
@@ -142,6 +144,27 @@ func writeTransactions(t *testing.T, db *DB, from, to int) {
 		}
 		if err := app.Commit(); err != nil {
 			t.Errorf("transaction %d: %v", i, err)
+			return
+		}
+	}
+}
+
+// writeLate appends samples far behind the others, which the blocks are asked
+// about.
+func writeLate(t *testing.T, db *DB, done chan struct{}) {
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		app := db.Appender(context.Background())
+		ts := aligned + int64(i*7919%400)*15_000 + 1
+		if _, err := app.Append(0, labels.FromStrings(labels.MetricName, "late", "i", fmt.Sprint(i%3)), ts, float64(ts)); err != nil {
+			t.Errorf("late sample: %v", err)
+		}
+		if err := app.Commit(); err != nil {
+			t.Errorf("late transaction: %v", err)
 			return
 		}
 	}

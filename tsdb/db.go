@@ -29,7 +29,8 @@ const (
 // DB is a database: a head and blocks. It implements storage.Store, and may be
 // used from any number of goroutines.
 //
-// Lock order: working, then blocks.mu, then what head has.
+// Lock order: working, then blocks.mu, then what head has. The head reads blocks
+// under its locks, which takes none of these.
 type DB struct {
 	opts    Options
 	dir     string

@@ -31,7 +31,7 @@ func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
 	s := db.blocks
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for i, r := range s.list {
+	for i, r := range s.readers() {
 		meta := r.Meta()
 		if meta.MaxTime <= mint || meta.MinTime > maxt {
 			continue

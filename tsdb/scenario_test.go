@@ -23,6 +23,7 @@ import (
 type scenario struct {
 	t     testing.TB
 	fs    vfs.FS
+	dir   string
 	opts  Options
 	again bool
 
@@ -45,7 +46,7 @@ func newScenario(t testing.TB, fsys vfs.FS, again bool) *scenario {
 	opts.MinBlockDuration = 10 * time.Minute
 	opts.MaxBlockDuration = 90 * time.Minute
 	opts.NoLockfile = true
-	return &scenario{t: t, fs: fsys, opts: opts, again: again, certain: storagetest.Contents{}, uncertain: storagetest.Contents{}}
+	return &scenario{t: t, fs: fsys, dir: "data", opts: opts, again: again, certain: storagetest.Contents{}, uncertain: storagetest.Contents{}}
 }
 
 // try runs a step, up to a few times, and reports whether it succeeded.
@@ -81,7 +82,7 @@ func note(c storagetest.Contents, ls labels.Labels, t int64, v float64) {
 func (s *scenario) run() {
 	ctx := context.Background()
 	s.try("open", func() (err error) {
-		s.db, err = Open(ctx, "data", s.opts)
+		s.db, err = Open(ctx, s.dir, s.opts)
 		return err
 	})
 	if s.failed {
@@ -225,14 +226,19 @@ func (s *scenario) check(db *DB) {
 func (s *scenario) reopened(fsys vfs.FS) *DB {
 	opts := s.opts
 	opts.FS = fsys
-	db, err := Open(context.Background(), "data", opts)
+	db, err := Open(context.Background(), s.dir, opts)
 	require.NoError(s.t, err)
 	return db
 }
 
 func TestScenarioWithoutFailure(t *testing.T) {
-	mem := vfs.NewMem()
-	s := newScenario(t, mem, false)
+	t.Run("memory", func(t *testing.T) { runScenario(t, vfs.NewMem(), "data") })
+	t.Run("disk", func(t *testing.T) { runScenario(t, vfs.OS{}, t.TempDir()) })
+}
+
+func runScenario(t *testing.T, fsys vfs.FS, dir string) {
+	s := newScenario(t, fsys, false)
+	s.dir, s.opts.NoLockfile = dir, false
 	s.run()
 	require.False(t, s.failed)
 	require.NotEmpty(t, s.db.Blocks(), "the scenario does not cut the head")
@@ -243,7 +249,7 @@ func TestScenarioWithoutFailure(t *testing.T) {
 	require.Greater(t, levels, 1, "the scenario does not join blocks")
 	s.check(s.db)
 	require.NoError(t, s.db.Close())
-	db := s.reopened(mem)
+	db := s.reopened(fsys)
 	s.check(db)
 	require.NoError(t, db.Close())
 }

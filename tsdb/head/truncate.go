@@ -8,6 +8,10 @@ import (
 	"github.com/prometheus/prometheus/model/metadata"
 )
 
+// floorMemory is how long the head remembers, after a deletion, how new the
+// samples of a series were that has none left, milliseconds.
+const floorMemory = 2 * 3_600_000
+
 // Drain waits until every querier that is open now is closed.
 func (h *Head) Drain(ctx context.Context) error { return h.txns.drain(ctx) }
 
@@ -104,6 +108,9 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 	}
 	s.tracked = false
 	s.places = slices.DeleteFunc(s.places, func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) })
+	if s.floor != minTime && s.floor >= h.maxTime.Load()-floorMemory {
+		return oldest, err
+	}
 	if s.retireLocked() {
 		h.reg.remove(s)
 	}
