@@ -22,6 +22,7 @@ type entries struct {
 	opts      *Options
 	p         textparse.Parser
 	family    uint32
+	announced bool // the family is new or has changed
 	key       []byte
 	labels    labels.Labels // of the sample at hand, if its line may need them
 	exemplars []exemplar.Exemplar
@@ -62,32 +63,34 @@ func (l *Layout) parseEntries(s *Scrape, body []byte, contentType string, opts *
 }
 
 func (x *entries) take(entry textparse.Entry) error {
-	f := x.l.families
 	switch entry {
 	case textparse.EntryType:
 		name, typ := x.p.Type()
-		x.family = f.set(name, x.l.scrapes, func(m *metadata.Metadata) { m.Type = typ })
-		return nil
+		x.announce(name, func(m *metadata.Metadata) { m.Type = typ })
 	case textparse.EntryHelp:
 		name, help := x.p.Help()
-		x.family = f.set(name, x.l.scrapes, func(m *metadata.Metadata) {
+		x.announce(name, func(m *metadata.Metadata) {
 			if m.Help != string(help) {
 				m.Help = string(help)
 			}
 		})
-		return nil
 	case textparse.EntryUnit:
 		name, unit := x.p.Unit()
-		x.family = f.set(name, x.l.scrapes, func(m *metadata.Metadata) {
+		x.announce(name, func(m *metadata.Metadata) {
 			if m.Unit != string(unit) {
 				m.Unit = string(unit)
 			}
 		})
-		return nil
-	case textparse.EntryComment:
-		return nil
+	case textparse.EntrySeries, textparse.EntryHistogram:
+		return x.sample(entry == textparse.EntryHistogram)
 	}
-	return x.sample(entry == textparse.EntryHistogram)
+	return nil
+}
+
+func (x *entries) announce(name []byte, change func(*metadata.Metadata)) {
+	family, news := x.l.families.set(name, x.l.scrapes, change)
+	x.announced = news || x.announced && family == x.family
+	x.family = family
 }
 
 func (x *entries) sample(isHistogram bool) error {
@@ -110,14 +113,17 @@ func (x *entries) sample(isHistogram bool) error {
 	smp.hash, smp.size = maphash.Bytes(x.l.seed, x.key), 0
 	// The parser of OpenMetrics forgets the labels when it looks ahead for the
 	// start timestamp.
-	if id := x.l.index.find(x.l.lines, smp.hash); id == start || x.l.lines[id].column == markSide || smp.timed {
+	if id := x.l.index.find(x.l.lines, smp.hash); id == start || x.l.lines[id].column == markSide || smp.timed || x.announced {
 		x.p.Labels(&x.labels)
 	}
 	if x.opts.StartTimestamps {
 		smp.start = x.p.StartTimestamp()
 	}
 	smp.exemplars = x.readExemplars(isHistogram)
-	_, _, err := x.s.take(x.l, x.opts, &smp, x)
+	id, isNew, err := x.s.take(x.l, x.opts, &smp, x)
+	if x.announced && id != start && !isNew {
+		x.s.adopt(x.l, x.opts, id, x)
+	}
 	return err
 }
 

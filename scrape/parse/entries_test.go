@@ -236,6 +236,27 @@ func TestFamiliesChangeAndExpire(t *testing.T) {
 	require.Zero(t, none.Len()+none.Size()+len(none.List()))
 }
 
+// TestLateComments has a target whose series get their metadata later.
+func TestLateComments(t *testing.T) {
+	for _, c := range []struct{ contentType, before, after string }{
+		{plainText, "a 1\nb 1\n", "# HELP a help\n# TYPE a gauge\na 1\nb 1\n"},
+		{plainText, "b 1\na 1\nc 1\n", "# HELP a help\n# TYPE a gauge\nb 1\na 1\nc 1\n"},
+		{plainText, "{\"a\"} 1\nb 1\n", "# HELP a help\n# TYPE a gauge\nb 1\n{\"a\"} 1\n"},
+		{plainText, "a 1 5\na 2\nb 1\n", "# HELP a help\n# TYPE a gauge\na 2\nb 1\n"},
+		{openMetrics, "a 1\nb 1\n# EOF\n", "# HELP a help\n# TYPE a gauge\na 1\nb 1\n# EOF\n"},
+	} {
+		r := newReader()
+		opts := &Options{Admit: admitAll, HonorTimestamps: true}
+		for _, body := range []string{c.before, c.before, c.after, c.after} {
+			_, err := r.read([]byte(body), c.contentType, opts)
+			require.NoError(t, err)
+			checkLayout(t, r.layout)
+		}
+		require.Equal(t, "help", r.group.metadata[r.group.columns[`{__name__="a"}`]].Help, c)
+		require.Empty(t, r.group.metadata[r.group.columns[`{__name__="b"}`]].Help, c)
+	}
+}
+
 func TestManyLinesComeAndGo(t *testing.T) {
 	r := newReader()
 	opts := &Options{Admit: admitAll, HonorTimestamps: true}

@@ -91,10 +91,10 @@ func (f *Families) Size() int {
 	return n
 }
 
-// set changes the metadata of the family name and returns its number. A family
-// that is new here is not counted as changed: its series, which are new too, get
-// its metadata with their columns.
-func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadata)) uint32 {
+// set changes the metadata of the family name and returns its number, and
+// whether it is new or changed. A new family has no series yet that would have to
+// be told, so it is not in changed.
+func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadata)) (id uint32, news bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id, ok := f.ids[string(name)]
@@ -110,7 +110,7 @@ func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadat
 		}
 		f.list[id] = familyState{family: handle, used: true, lastSeen: scrape}
 		f.ids[handle.Value().Name] = id
-		return id
+		return id, true
 	}
 	state := &f.list[id]
 	state.lastSeen = scrape
@@ -120,8 +120,9 @@ func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadat
 	if family.Metadata != before {
 		state.family = unique.Make(family)
 		f.changed = append(f.changed, id)
+		return id, true
 	}
-	return id
+	return id, false
 }
 
 // get returns the family with the number id.

@@ -147,6 +147,28 @@ func (l *Layout) seriesFamily(ls labels.Labels, family uint32) uint32 {
 	return 0
 }
 
+// adopt makes a known series one of the family that was announced before it, if it
+// has none: the body before may not have had the family's comments.
+func (s *Scrape) adopt(l *Layout, opts *Options, id uint32, from labeler) {
+	n := &l.lines[id]
+	family := &n.about
+	switch {
+	case n.column == markSide:
+		family = &l.sides[n.about].family
+	case n.column >= firstMark:
+		return
+	}
+	if *family != 0 {
+		return
+	}
+	// The labels were admitted when the series was new.
+	if ls, err := opts.Admit(from.exposedLabels()); err == nil {
+		if *family = l.seriesFamily(ls, from.familyID()); *family != 0 {
+			l.families.changed = append(l.families.changed, *family)
+		}
+	}
+}
+
 // takeTimed takes a sample with a timestamp of a known series.
 func (s *Scrape) takeTimed(l *Layout, opts *Options, id uint32, smp *sample, from labeler) error {
 	t := TimedSample{line: id}

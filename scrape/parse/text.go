@@ -45,6 +45,9 @@ type text struct {
 	typ     model.MetricType
 	builder labels.ScratchBuilder
 	block   []comment
+	// announced says that the comments before pos are new, so that known series
+	// may belong to their family now.
+	announced bool
 	// foreigner has read the line at pos, if it is not nil.
 	foreigner textparse.Parser
 }
@@ -84,6 +87,9 @@ func (x *text) fast() {
 		id             = lines[prev].next
 		samples, kept  int
 	)
+	if x.announced {
+		return // Known series may have got a family.
+	}
 	for pos < size {
 		n := &lines[id]
 		at := pos + int(n.size)
@@ -197,7 +203,9 @@ func (x *text) plain(id uint32, value int) (done bool, err error) {
 	if id != start {
 		x.s.Total++
 		x.prev = id
-		err = x.s.takeKnown(x.l, x.opts, id, &smp, x)
+		if err = x.s.takeKnown(x.l, x.opts, id, &smp, x); x.announced {
+			x.s.adopt(x.l, x.opts, id, x)
+		}
 	} else {
 		smp.hash, smp.size = maphash.Bytes(x.l.seed, x.b[x.pos:value]), value-x.pos
 		err = x.sample(&smp)
@@ -213,6 +221,9 @@ func (x *text) sample(smp *sample) error {
 	id, isNew, err := x.s.take(x.l, x.opts, smp, x)
 	if id != start {
 		x.link(id, isNew)
+		if x.announced && !isNew {
+			x.s.adopt(x.l, x.opts, id, x)
+		}
 	}
 	return err
 }
@@ -293,6 +304,7 @@ func (x *text) takeComments(block []comment) {
 		id = x.s.add(x.l, n)
 	}
 	x.announce(&x.l.lines[id])
+	x.announced = isNew
 	x.link(id, isNew)
 	x.s.mark(id)
 	x.pos = end
@@ -304,10 +316,10 @@ func (x *text) metadata(c *comment, n *line) {
 	f := x.l.families
 	switch c.kind {
 	case helpComment:
-		family := f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Help = string(c.text) })
+		family, _ := f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Help = string(c.text) })
 		n.about = n.about&^familyMask | family
 	case typeComment:
-		family := f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Type = typeCodes[c.typ] })
+		family, _ := f.set(c.name, x.l.scrapes, func(m *metadata.Metadata) { m.Type = typeCodes[c.typ] })
 		n.about = uint32(c.typ)<<typeShift | family
 	}
 }
