@@ -202,6 +202,9 @@ func (db *DB) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matche
 	if mint > maxt {
 		return fmt.Errorf("delete: the end %d is before the start %d", maxt, mint)
 	}
+	if err := db.rememberOrder(ctx, mint, maxt, ms); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
 	if err := db.blocks.delete(ctx, mint, maxt, ms, func() error { return db.head.Delete(ctx, mint, maxt, ms...) }); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}

@@ -339,8 +339,7 @@ func (c *checkpointer) loose(ctx context.Context) error {
 			return false
 		}
 		if floor != minTime {
-			b.Samples([]wal.Sample{{Series: s.ref, T: floor}})
-			b.Tombstone(wal.Tombstone{MinT: floor, MaxT: floor, Series: []storage.SeriesRef{s.ref}})
+			logFloor(b, s.ref, floor)
 		}
 		b.Samples(out)
 		if n++; n&1023 == 0 {

@@ -44,6 +44,51 @@ func (h *Head) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Match
 	return h.deleteSeries(list, mint, maxt)
 }
 
+// Remember notes that the newest sample of a series, at t, is deleted from a
+// block, so that older ones stay out of order. Only what is as new as the head
+// remembers is noted; it is in the log when Remember returns.
+func (h *Head) Remember(ls labels.Labels, t int64) error {
+	if err := h.running(); err != nil {
+		return err
+	}
+	defer h.done()
+	if t < h.RememberedFrom() {
+		return nil
+	}
+	s, _, err := h.acquire(ls)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	s.share()
+	b := h.log.Begin()
+	b.Columns(0, h.definitions([]*series{s}))
+	logFloor(b, s.ref, t)
+	if _, err := b.Commit(); err != nil {
+		return h.logError(err, "deletion")
+	}
+	s.logged.Store(true)
+	s.mu.Lock()
+	s.floor, s.tracked = max(s.floor, t), false
+	s.mu.Unlock()
+	return nil
+}
+
+// RememberedFrom returns the time from which on the head remembers, after a
+// deletion, how new the samples of a series were.
+func (h *Head) RememberedFrom() int64 {
+	if newest := h.maxTime.Load(); newest > minTime+floorMemory {
+		return newest - floorMemory
+	}
+	return minTime
+}
+
+// logFloor puts the floor of a series into the log: a sample that is deleted.
+func logFloor(b *wal.Batch, ref storage.SeriesRef, t int64) {
+	b.Samples([]wal.Sample{{Series: ref, T: t}})
+	b.Tombstone(wal.Tombstone{MinT: t, MaxT: t, Series: []storage.SeriesRef{ref}})
+}
+
 // deleteSeries deletes from memory.
 func (h *Head) deleteSeries(list []*series, mint, maxt int64) error {
 	h.deletions.Add(1)

@@ -96,6 +96,9 @@ type placeView struct {
 // made, it looks again.
 func (q *Querier) find(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([]found, error) {
 	h := q.head
+	if maxt < h.minTime.Load() || mint > h.maxTime.Load() {
+		return nil, ctx.Err()
+	}
 	for {
 		created := h.reg.created.Load()
 		ids, err := index.Select(ctx, h.reg.postings, ms...)

@@ -108,7 +108,7 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 	}
 	s.tracked = false
 	s.places = slices.DeleteFunc(s.places, func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) })
-	if s.floor != minTime && s.floor >= h.maxTime.Load()-floorMemory {
+	if s.floor != minTime && s.floor >= h.RememberedFrom() {
 		return oldest, err
 	}
 	if s.retireLocked() {
