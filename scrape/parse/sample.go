@@ -84,6 +84,12 @@ func (s *Scrape) takeKnown(l *Layout, opts *Options, id uint32, smp *sample, fro
 	}
 	switch {
 	case smp.timed:
+		if again && n.column < firstMark {
+			// The body had the series without a timestamp before, so the row
+			// has its column, which the line is about to lose to a side.
+			s.sideCols = s.sideCols.Grow(int(n.column) + 1)
+			s.sideCols.Set(storage.Column(n.column))
+		}
 		return s.takeTimed(l, opts, id, smp, from)
 	case n.column < firstMark:
 		s.put(n.column, smp)

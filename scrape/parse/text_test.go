@@ -94,6 +94,8 @@ func TestPairsOfBodies(t *testing.T) {
 		{"a{m=\"1\"} 1\n", "b 1\na{m=\"2\"} 2\na{m=\"1\"} 1\n"},
 		{"a{m=\"1\"} 1\n", "b 1\na{m=\"1\"} 1\na{m=\"2\"} 2\n"},
 		{"a 1\nb 2", "b 1\na 2"},
+		{"a 1\na 2 5\n", "a 1 5\na 2\n"},
+		{"a 1\na{} 2 5\n", "a 1 5\na{} 2\n"},
 	} {
 		ref, r := newReference(), newReader()
 		for _, body := range []string{pair[0], pair[1], pair[0], pair[1], pair[1]} {
