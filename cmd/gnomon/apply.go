@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
+	"strconv"
 	"time"
 
 	promconfig "github.com/prometheus/prometheus/config"
@@ -64,6 +66,21 @@ func reloadableStorage(c *promconfig.Config) tsdb.Reloadable {
 		}
 	}
 	return r
+}
+
+// applyRuntime sets what the process as a whole has to heed. GOGC is written to
+// the environment as well, since that is what the status API shows.
+func (s *server) applyRuntime(c *config.Config) error {
+	gogc := c.Prometheus.Runtime.GoGC
+	debug.SetGCPercent(gogc)
+	shown := "off"
+	if gogc >= 0 {
+		shown = strconv.Itoa(gogc)
+	}
+	if err := os.Setenv("GOGC", shown); err != nil {
+		return err
+	}
+	return s.opts.log.Level.Set(string(c.Prometheus.Runtime.LogLevel))
 }
 
 func (s *server) applyStorage(c *config.Config) error {

@@ -19,6 +19,10 @@ type featureSet struct {
 	useStartTimestamps     bool
 	concurrentRuleEval     bool
 	extraScrapeMetrics     bool
+	openMetrics2           bool
+	startTimestamps        bool
+	typeAndUnitLabels      bool
+	zstdScrape             bool
 	autoReloadConfig       bool
 }
 
@@ -61,7 +65,7 @@ var features = []feature{
 	{"native-histograms", nil, "use scrape_native_histograms in the configuration file instead"},
 	{"old-ui", nil, "there is no other UI"},
 	{"ooo-native-histograms", nil, "it is always on"},
-	{"openmetrics2", nil, "OpenMetrics 2.0 is not scraped yet"},
+	{"openmetrics2", func(f *featureSet) *bool { return &f.openMetrics2 }, ""},
 	{"otlp-deltatocumulative", nil, "there is no OTLP receiver yet"},
 	{"otlp-native-delta-ingestion", nil, "there is no OTLP receiver yet"},
 	{"promql-binop-fill-modifiers", func(f *featureSet) *bool { return &f.binopFillModifiers }, ""},
@@ -71,13 +75,13 @@ var features = []feature{
 	{"promql-extended-range-selectors", func(f *featureSet) *bool { return &f.extendedRangeSelectors }, ""},
 	{"promql-per-step-stats", func(f *featureSet) *bool { return &f.perStepStats }, ""},
 	{"search-api", nil, "there is no search API yet"},
-	{"st-storage", nil, inherentNote},
+	{"st-storage", func(f *featureSet) *bool { return &f.startTimestamps }, ""},
 	{"st-synthesis", nil, "start timestamps are not synthesized yet"},
-	{"type-and-unit-labels", nil, "the labels __type__ and __unit__ are not added yet"},
+	{"type-and-unit-labels", func(f *featureSet) *bool { return &f.typeAndUnitLabels }, ""},
 	{"use-start-timestamps", func(f *featureSet) *bool { return &f.useStartTimestamps }, ""},
 	{"use-uncached-io", nil, inherentNote},
 	{"xor2-encoding", nil, inherentNote},
-	{"zstd-scrape", nil, "scrapes are not asked for in zstd yet"},
+	{"zstd-scrape", func(f *featureSet) *bool { return &f.zstdScrape }, ""},
 }
 
 // knownFeatures lists the names for the help text.

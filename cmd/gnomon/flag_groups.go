@@ -105,6 +105,10 @@ func (o *options) registerQuery(app *kingpin.Application) {
 		Default("50000000").IntVar(&q.maxSamples)
 	duration(app.Flag("scrape.discovery-reload-interval", "Longest time for which changes of targets are gathered.").
 		Hidden().Default("5s"), &o.discovery.updateInterval)
+	app.Flag("scrape.adjust-timestamps", "Move the timestamp of a scrape to its slot in the schedule if it began close to it.").
+		Hidden().Default("true").BoolVar(&o.scrape.adjustTimestamps)
+	app.Flag("scrape.timestamp-tolerance", "How far from its slot a scrape may begin and still get the slot's timestamp; never more than 1 % of the interval.").
+		Hidden().Default("2ms").DurationVar(&o.scrape.tolerance)
 }
 
 // registerRuntime declares the flags about the Go runtime.

@@ -26,7 +26,6 @@ const (
 	boolean
 	integer
 	span
-	goSpan
 	size
 	compression
 	writeMessages
@@ -38,7 +37,6 @@ const (
 	noOwnEncoding  = "the storage engine has its own block and log formats, which have no such parameter"
 	noRemoteRead   = "the remote read endpoint is not built yet"
 	noConsoles     = "console templates are not built yet"
-	alwaysOnSlots  = "the timestamps of scrapes always lie on their schedule"
 	alwaysOverlaps = "overlapping blocks are always compacted"
 )
 
@@ -80,9 +78,6 @@ var inertFlags = []inertFlag{
 	{name: "storage.remote.read-sample-limit", help: "Largest number of samples in an answer to remote read.", kind: integer, value: "50000000", missing: noRemoteRead},
 	{name: "storage.remote.read-concurrent-limit", help: "Largest number of remote reads at once.", kind: integer, value: "10", missing: noRemoteRead},
 	{name: "storage.remote.read-max-bytes-in-frame", help: "Largest frame of an answer to remote read.", kind: integer, value: "1048576", missing: noRemoteRead},
-
-	{name: "scrape.adjust-timestamps", help: "Align the timestamps of scrapes to their schedule.", kind: boolean, value: "true", hidden: true, missing: alwaysOnSlots},
-	{name: "scrape.timestamp-tolerance", help: "Largest alignment of a timestamp.", kind: goSpan, value: "2ms", hidden: true, missing: alwaysOnSlots},
 }
 
 // registerInert declares the flags without effect. Their values are checked
@@ -105,8 +100,6 @@ func registerInert(app *kingpin.Application) {
 			clause.Int()
 		case span:
 			clause.SetValue(new(durationValue))
-		case goSpan:
-			clause.Duration()
 		case size:
 			clause.Bytes()
 		case compression:

@@ -29,6 +29,7 @@ type options struct {
 	rules         rulesFlags
 	notify        notifyFlags
 	discovery     discoveryFlags
+	scrape        scrapeFlags
 	query         queryFlags
 	runtime       runtimeFlags
 	features      featureSet
@@ -106,6 +107,13 @@ type notifyFlags struct {
 type discoveryFlags struct {
 	// updateInterval is the longest time that changes of targets are gathered.
 	updateInterval time.Duration
+}
+
+type scrapeFlags struct {
+	// adjustTimestamps moves the timestamp of a scrape to its slot if it began
+	// within tolerance.
+	adjustTimestamps bool
+	tolerance        time.Duration
 }
 
 type queryFlags struct {

@@ -239,7 +239,7 @@ func TestInertFlagsWarnOnce(t *testing.T) {
 	for _, f := range inertFlags {
 		arg := "--" + f.name
 		if f.kind != boolean {
-			arg += "=" + map[valueKind]string{text: "x", integer: "1", span: "1h", goSpan: "1s", size: "1MB", compression: "zstd", writeMessages: writeMessageNames[1]}[f.kind]
+			arg += "=" + map[valueKind]string{text: "x", integer: "1", span: "1h", size: "1MB", compression: "zstd", writeMessages: writeMessageNames[1]}[f.kind]
 		}
 		require.Len(t, parsed(t, arg).warnings, 1, arg)
 		require.NotEmpty(t, f.missing, f.name)

@@ -123,7 +123,7 @@ func (s *server) buildQueries() (err error) {
 			return time.Duration(s.reloader.current.Load().Prometheus.GlobalConfig.EvaluationInterval).Milliseconds()
 		},
 		PerStepStats: s.opts.features.perStepStats, DelayedNameRemoval: s.opts.features.delayedNameRemoval,
-		UseStartTimestamps: s.opts.features.useStartTimestamps,
+		UseStartTimestamps: s.opts.features.useStartTimestamps, TypeAndUnitLabels: s.opts.features.typeAndUnitLabels,
 	}, s.store)
 	return err
 }
@@ -154,8 +154,15 @@ func (s *server) buildAlerting() (err error) {
 func orNone(d time.Duration) time.Duration { return max(d, time.Nanosecond) }
 
 func (s *server) buildScraper() (err error) {
+	tolerance := s.opts.scrape.tolerance
+	if !s.opts.scrape.adjustTimestamps {
+		tolerance = -1
+	}
 	s.scraper, err = scrape.New(scrape.Options{
 		Logger: s.component("scrape manager"), Registerer: s.registry,
+		TimestampTolerance: tolerance, ReloadInterval: s.opts.discovery.updateInterval,
+		StartTimestamps: s.opts.features.startTimestamps, TypeAndUnitLabels: s.opts.features.typeAndUnitLabels,
+		OpenMetrics2: s.opts.features.openMetrics2, AcceptZstd: s.opts.features.zstdScrape,
 	}, s.store)
 	return err
 }
@@ -181,6 +188,7 @@ func (s *server) buildReloader() error {
 	s.reloader.check = func(c *config.Config) error { return s.rules.Check(c.RuleFiles) }
 	inert := &inertWarner{logger: logger, said: map[string]bool{}}
 	s.reloader.appliers = []applier{
+		{"the runtime", s.applyRuntime},
 		{"the log", func(c *config.Config) error { inert.warn(c.Prometheus); return nil }},
 		{"the database", s.applyStorage},
 		{"the scraper", s.applyScrape},
