@@ -16,7 +16,6 @@ type builder struct {
 	seg    *segment
 	data   []byte
 	values []float64
-	starts []int64
 	hs     []*histogram.Histogram
 	fhs    []*histogram.FloatHistogram
 	column columnBuffer

@@ -241,8 +241,9 @@ func (h *Head) Boundary() int64 { return h.boundary.Load() }
 func (h *Head) SetBoundary(t int64) {
 	h.boundary.Store(max(t, h.boundary.Load()))
 	for _, g := range h.allGroups() {
-		g.mu.Lock()   // an append that saw the old boundary ends first
-		g.mu.Unlock() //nolint:staticcheck // empty on purpose
+		g.mu.Lock()
+		//lint:ignore SA2001 an append that saw the old boundary ends first
+		g.mu.Unlock()
 	}
 }
 
