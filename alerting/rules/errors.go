@@ -25,13 +25,13 @@ type FileError struct {
 func (e *FileError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Path)
-	b.WriteString(": ")
-	switch {
-	case e.Line > 0 && e.Column > 0:
-		fmt.Fprintf(&b, "%d:%d: ", e.Line, e.Column)
-	case e.Line > 0:
-		fmt.Fprintf(&b, "%d: ", e.Line)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
 	}
+	if e.Line > 0 && e.Column > 0 {
+		fmt.Fprintf(&b, ":%d", e.Column)
+	}
+	b.WriteString(": ")
 	if e.Group != "" || e.Rule > 0 {
 		fmt.Fprintf(&b, "group %q, ", e.Group)
 	}

@@ -83,117 +83,117 @@ var faults = map[string]struct {
 }{
 	"not yaml": {
 		content: "groups:\n- name: [",
-		want:    []string{"f.yml: 2: did not find expected node content"},
+		want:    []string{"f.yml:2: did not find expected node content"},
 	},
 	"bracket that is not closed": {
 		content: "groups:\n- name: [g\n",
-		want:    []string{"f.yml: 2: did not find expected ',' or ']'"},
+		want:    []string{"f.yml:2: did not find expected ',' or ']'"},
 	},
 	"quote that is not closed": {
 		content: "groups:\n- name: g\n  rules:\n  - record: \"a\n    expr: up\n",
-		want:    []string{"f.yml: 4: found unexpected end of stream"},
+		want:    []string{"f.yml:4: found unexpected end of stream"},
 	},
 	"not a mapping": {
 		content: "- groups",
-		want:    []string{"f.yml: 1: cannot unmarshal !!seq"},
+		want:    []string{"f.yml:1: cannot unmarshal !!seq"},
 	},
 	"unknown field of the file": {
 		content: "groups: []\nrules: []\n",
-		want:    []string{`f.yml: 2: unknown field "rules"`},
+		want:    []string{`f.yml:2: unknown field "rules"`},
 	},
 	"unknown fields of a group and a rule": {
 		content: "groups:\n- name: g\n  every: 5m\n  rules:\n  - record: a\n    expr: b\n    fro: 1m\n",
-		want:    []string{`f.yml: 3: unknown field "every"`, `f.yml: 7: unknown field "fro"`},
+		want:    []string{`f.yml:3: unknown field "every"`, `f.yml:7: unknown field "fro"`},
 	},
 	"repeated key": {
 		content: "groups:\n- name: g\n  name: h\n",
-		want:    []string{`f.yml: 3: mapping key "name" already defined at line 2`},
+		want:    []string{`f.yml:3: mapping key "name" already defined at line 2`},
 	},
 	"group without name": {
 		content: "groups:\n- rules: []\n",
-		want:    []string{"f.yml: 2:3: group name must not be empty"},
+		want:    []string{"f.yml:2:3: group name must not be empty"},
 	},
 	"repeated group": {
 		content: "groups:\n- name: g\n- name: g\n",
-		want:    []string{`f.yml: 3:3: group "g": group name "g" is repeated in the same file`},
+		want:    []string{`f.yml:3:3: group "g": group name "g" is repeated in the same file`},
 	},
 	"interval of a group": {
 		content: "groups:\n- name: g\n  interval: soon\n  query_offset: -1m\n  limit: many\n",
 		want: []string{
-			`f.yml: 3:13: group "g": field 'interval': not a valid duration string: "soon"`,
-			`f.yml: 4:17: group "g": field 'query_offset': not a valid duration string: "-1m"`,
-			`f.yml: 5:10: group "g": field 'limit' must be a whole number, not "many"`,
+			`f.yml:3:13: group "g": field 'interval': not a valid duration string: "soon"`,
+			`f.yml:4:17: group "g": field 'query_offset': not a valid duration string: "-1m"`,
+			`f.yml:5:10: group "g": field 'limit' must be a whole number, not "many"`,
 		},
 	},
 	"value of a label": {
 		content: "groups:\n- name: g\n  labels: {a: \"\\xff\"}\n  rules:\n  - alert: a\n    expr: up\n    labels: {b: !!binary /w==}\n",
-		want:    []string{`f.yml: 7:17: group "g", rule 1, "a": invalid label value: "\xff"`},
+		want:    []string{`f.yml:7:17: group "g", rule 1, "a": invalid label value: "\xff"`},
 	},
 	"labels of a group": {
 		content: "groups:\n- name: g\n  labels:\n    __name__: x\n    ok: [1]\n",
 		want: []string{
-			`f.yml: 5:9: group "g": label "ok" must be a text`,
-			`f.yml: 4:15: group "g": invalid label name: __name__`,
+			`f.yml:5:9: group "g": label "ok" must be a text`,
+			`f.yml:4:15: group "g": invalid label name: __name__`,
 		},
 	},
 	"neither record nor alert": {
 		content: rulesOf("  - expr: up"),
-		want:    []string{`f.yml: 4:5: group "g", rule 1, "": one of 'record' or 'alert' must be set`},
+		want:    []string{`f.yml:4:5: group "g", rule 1, "": one of 'record' or 'alert' must be set`},
 	},
 	"both record and alert": {
 		content: rulesOf("  - record: a", "    alert: b", "    expr: up"),
-		want:    []string{`f.yml: 5:12: group "g", rule 1, "b": only one of 'record' and 'alert' must be set`},
+		want:    []string{`f.yml:5:12: group "g", rule 1, "b": only one of 'record' and 'alert' must be set`},
 	},
 	"no expression": {
 		content: rulesOf("  - record: a", "  - record: b", "    expr: ''"),
 		want: []string{
-			`f.yml: 4:5: group "g", rule 1, "a": field 'expr' must be set in rule`,
-			`f.yml: 6:11: group "g", rule 2, "b": field 'expr' must be set in rule`,
+			`f.yml:4:5: group "g", rule 1, "a": field 'expr' must be set in rule`,
+			`f.yml:6:11: group "g", rule 2, "b": field 'expr' must be set in rule`,
 		},
 	},
 	"expression does not parse": {
 		content: rulesOf("  - record: a", "    expr: sum(", "  - record: b", "    expr: up +"),
 		want: []string{
-			`f.yml: 5:11: group "g", rule 1, "a": could not parse expression: 1:5: parse error: unclosed left parenthesis`,
-			`f.yml: 7:11: group "g", rule 2, "b": could not parse expression: 1:5: parse error: unexpected end of input`,
+			`f.yml:5:11: group "g", rule 1, "a": could not parse expression: 1:5: parse error: unclosed left parenthesis`,
+			`f.yml:7:11: group "g", rule 2, "b": could not parse expression: 1:5: parse error: unexpected end of input`,
 		},
 	},
 	"fields of alerts in a recording rule": {
 		content: rulesOf("  - record: a", "    expr: up", "    for: 1m", "    keep_firing_for: 1m", "    annotations: {x: y}"),
 		want: []string{
-			`f.yml: 4:13: group "g", rule 1, "a": invalid field 'annotations' in recording rule`,
-			`f.yml: 6:10: group "g", rule 1, "a": invalid field 'for' in recording rule`,
-			`f.yml: 7:22: group "g", rule 1, "a": invalid field 'keep_firing_for' in recording rule`,
+			`f.yml:4:13: group "g", rule 1, "a": invalid field 'annotations' in recording rule`,
+			`f.yml:6:10: group "g", rule 1, "a": invalid field 'for' in recording rule`,
+			`f.yml:7:22: group "g", rule 1, "a": invalid field 'keep_firing_for' in recording rule`,
 		},
 	},
 	"durations of a rule": {
 		content: rulesOf("  - alert: a", "    expr: up", "    for: 5", "    keep_firing_for: [1m]"),
 		want: []string{
-			`f.yml: 6:10: group "g", rule 1, "a": field 'for': not a valid duration string: "5"`,
-			`f.yml: 7:22: group "g", rule 1, "a": field 'keep_firing_for' must be a text`,
+			`f.yml:6:10: group "g", rule 1, "a": field 'for': not a valid duration string: "5"`,
+			`f.yml:7:22: group "g", rule 1, "a": field 'keep_firing_for' must be a text`,
 		},
 	},
 	"braces in the name": {
 		content: rulesOf("  - record: a{b=\"c\"}", "    expr: up"),
-		want:    []string{`f.yml: 4:13: group "g", rule 1, "a{b=\"c\"}": braces present in the recording rule name; should it be in expr?: a{b="c"}`},
+		want:    []string{`f.yml:4:13: group "g", rule 1, "a{b=\"c\"}": braces present in the recording rule name; should it be in expr?: a{b="c"}`},
 	},
 	"names of labels and annotations": {
 		content: rulesOf("  - alert: a", "    expr: up", "    labels:", "      __name__: x", "    annotations:", "      '': y"),
 		want: []string{
-			`f.yml: 7:17: group "g", rule 1, "a": invalid label name: __name__`,
-			`f.yml: 9:11: group "g", rule 1, "a": invalid annotation name: `,
+			`f.yml:7:17: group "g", rule 1, "a": invalid label name: __name__`,
+			`f.yml:9:11: group "g", rule 1, "a": invalid annotation name: `,
 		},
 	},
 	"templates": {
 		content: rulesOf("  - alert: a", "    expr: up", "    labels:", "      x: '{{ $nope }}'", "    annotations:", "      y: '{{ if }}'"),
 		want: []string{
-			`f.yml: 7:10: group "g", rule 1, "a": label "x": template: __alert_a:1: undefined variable "$nope"`,
-			`f.yml: 9:10: group "g", rule 1, "a": annotation "y": template: __alert_a:1: missing value for if`,
+			`f.yml:7:10: group "g", rule 1, "a": label "x": template: __alert_a:1: undefined variable "$nope"`,
+			`f.yml:9:10: group "g", rule 1, "a": annotation "y": template: __alert_a:1: missing value for if`,
 		},
 	},
 	"an empty rule does not shift positions": {
 		content: rulesOf("  -", "  - expr: up"),
-		want:    []string{`f.yml: 5:5: group "g", rule 1, "": one of 'record' or 'alert' must be set`},
+		want:    []string{`f.yml:5:5: group "g", rule 1, "": one of 'record' or 'alert' must be set`},
 	},
 }
 
@@ -221,8 +221,8 @@ func TestParseLegacyNames(t *testing.T) {
 	_, err := Reader{}.Parse("f.yml", content)
 	require.NoError(t, err)
 	_, err = Reader{NameValidation: model.LegacyValidation}.Parse("f.yml", content)
-	require.ErrorContains(t, err, `f.yml: 4:13: group "g", rule 1, "ä": invalid recording rule name: ä`)
-	require.ErrorContains(t, err, `f.yml: 6:17: group "g", rule 1, "ä": invalid label name: ö`)
+	require.ErrorContains(t, err, `f.yml:4:13: group "g", rule 1, "ä": invalid recording rule name: ä`)
+	require.ErrorContains(t, err, `f.yml:6:17: group "g", rule 1, "ä": invalid label name: ö`)
 }
 
 func TestParseIgnoresUnknownFields(t *testing.T) {
@@ -282,7 +282,7 @@ func TestReadFiles(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "a.yml"), files[0].Path)
 
 	_, err = Reader{}.ReadFiles([]string{filepath.Join(dir, "*")})
-	require.ErrorContains(t, err, filepath.Join(dir, "broken.yaml")+": 1: ")
+	require.ErrorContains(t, err, filepath.Join(dir, "broken.yaml")+":1: ")
 
 	_, err = Reader{}.ReadFiles([]string{"["})
 	require.ErrorContains(t, err, `rule file pattern "["`)

@@ -65,7 +65,7 @@ func TestUpdateRefusesBrokenFiles(t *testing.T) {
 		bad := r.file("s.yml", "groups: [{name: h, rules: [{record: new, expr: 'in('}]}]")
 		r.file("r.yml", "groups: []")
 		err := r.update()
-		require.ErrorContains(t, err, "load rules, the former ones stay in force: "+bad+`: 1:48: group "h", rule 1, "new": could not parse expression`)
+		require.ErrorContains(t, err, "load rules, the former ones stay in force: "+bad+`:1:48: group "h", rule 1, "new": could not parse expression`)
 		require.EqualError(t, r.manager.Check([]string{bad}), errors.Unwrap(err).Error())
 		r.afterEvaluation("g", 1)
 		require.Equal(t, "1@-60 1@0", r.samples("out", r.group("g").LastSlot)[`{__name__="out"}`])

@@ -89,7 +89,7 @@ func TestMistakesAreSaidBeforeDataIsTouched(t *testing.T) {
 	require.NoError(t, os.WriteFile("bad.yml", []byte("global:\n  scrape_intervall: 5s\n"), 0o600))
 	for _, c := range []struct{ file, want string }{
 		{"bad.yml", "bad.yml:2"},
-		{"bad-rules.yml", "rules.yml: 5:11"},
+		{"bad-rules.yml", "rules.yml:5:11"},
 		{"missing.yml", "missing.yml"},
 	} {
 		opts, err := parseFlags([]string{"--config.file=" + c.file, "--web.listen-address=127.0.0.1:0", "--log.level=error"}, io.Discard)
