@@ -226,6 +226,9 @@ func (r *Reader) Values(name string) ([]string, error) {
 	return out, nil
 }
 
+// Retain implements index.Postings: nothing is taken out of a block.
+func (r *Reader) Retain(*roaring.Bitmap) {}
+
 // ValuesIn implements index.Postings.
 func (r *Reader) ValuesIn(ctx context.Context, set *roaring.Bitmap, name string) ([]string, error) {
 	p, ok, err := r.find(name)

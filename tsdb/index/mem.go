@@ -127,6 +127,13 @@ func (p *MemPostings) All() (*roaring.Bitmap, error) {
 	return p.all.bitmap.Clone(), nil
 }
 
+// Retain implements Postings. Remove takes a series out of all before it takes its labels.
+func (p *MemPostings) Retain(set *roaring.Bitmap) {
+	p.all.RLock()
+	defer p.all.RUnlock()
+	set.And(p.all.bitmap)
+}
+
 // Name implements Postings.
 func (p *MemPostings) Name(name string) (*roaring.Bitmap, error) {
 	l := p.find(name)

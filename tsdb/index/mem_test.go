@@ -247,6 +247,33 @@ func TestConcurrently(t *testing.T) {
 	require.True(t, slices.IsSortedFunc(values, strings.Compare))
 }
 
+// removing takes a series out as soon as its name has been looked up.
+type removing struct {
+	*MemPostings
+	id    uint32
+	pairs []Pair
+}
+
+func (p removing) Value(name, value string) (*roaring.Bitmap, error) {
+	set, err := p.MemPostings.Value(name, value)
+	p.Remove(p.id, p.pairs)
+	return set, err
+}
+
+// TestSelectWhileASeriesIsTakenOut makes sure that a series that has lost some of its labels is
+// not taken for one that never had them.
+func TestSelectWhileASeriesIsTakenOut(t *testing.T) {
+	symbols := NewSymbols()
+	p := NewMemPostings(symbols)
+	pairs := symbols.Intern(nil, labels.FromStrings("__name__", "churn", "instance", "a"))
+	p.Add(7, pairs)
+	set, err := Select(context.Background(), removing{p, 7, pairs},
+		labels.MustNewMatcher(labels.MatchEqual, "__name__", "churn"),
+		labels.MustNewMatcher(labels.MatchNotRegexp, "instance", ".+"))
+	require.NoError(t, err)
+	require.True(t, set.IsEmpty())
+}
+
 func TestCancelled(t *testing.T) {
 	symbols := NewSymbols()
 	p := NewMemPostings(symbols)

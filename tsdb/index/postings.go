@@ -22,6 +22,10 @@ type Postings interface {
 	// AddMatching adds to dst the series that have the name with a value that begins with
 	// prefix and for which match returns true.
 	AddMatching(ctx context.Context, dst *roaring.Bitmap, name, prefix string, match func(value string) bool) error
+	// Retain removes from set the series that have been taken out since All. A series that is
+	// being taken out loses its labels one by one, and matchers that a missing label satisfies
+	// would take it for one without them.
+	Retain(set *roaring.Bitmap)
 	// Names returns all label names.
 	Names() ([]string, error)
 	// Values returns all values of a name.

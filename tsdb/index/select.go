@@ -15,6 +15,7 @@ func Select(ctx context.Context, p Postings, ms ...*labels.Matcher) (*roaring.Bi
 	if err != nil {
 		return nil, err
 	}
+	retain := false
 	for _, m := range ordered(ms) {
 		if set.IsEmpty() {
 			return set, nil
@@ -25,6 +26,10 @@ func Select(ctx context.Context, p Postings, ms ...*labels.Matcher) (*roaring.Bi
 		if err := narrow(ctx, p, set, m); err != nil {
 			return nil, err
 		}
+		retain = retain || m.Matches("")
+	}
+	if retain {
+		p.Retain(set)
 	}
 	return set, nil
 }
