@@ -23,7 +23,7 @@ const MaxColumns = 1 << 21
 
 // fullRowEvery is how often a row is written in full, so that a lost record costs the rows
 // up to there.
-const fullRowEvery = 128
+const fullRowEvery = 16
 
 // rowState is what a row is coded against: the same in the encoder and the decoder.
 type rowState struct {
