@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -97,7 +98,7 @@ func fill(t testing.TB) storage.Store {
 	g, err := store.OpenGroup(storage.GroupOptions{})
 	require.NoError(t, err)
 	for _, i := range []string{"0", "1"} {
-		_, err := g.AddColumn(labels.FromStrings(labels.MetricName, "up", "i", i))
+		_, err := g.AddColumn(labels.FromStrings(model.MetricNameLabel, "up", "i", i))
 		require.NoError(t, err)
 	}
 	for i := range 60 {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -33,7 +34,7 @@ type strictGroup struct {
 }
 
 func (g *strictGroup) AddColumn(ls labels.Labels) (storage.Column, error) {
-	if g.store.full.Load() && ls.Get(labels.MetricName) == "late" {
+	if g.store.full.Load() && ls.Get(model.MetricNameLabel) == "late" {
 		return 0, storage.ErrSeriesLimit
 	}
 	return g.Group.AddColumn(ls)

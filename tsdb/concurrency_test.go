@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -84,9 +85,9 @@ func TestConcurrentLife(t *testing.T) {
 	require.NotEmpty(t, db.Blocks())
 	for range 2 {
 		for n := range groups {
-			require.Equal(t, rows, countSamples(t, db, labels.FromStrings(labels.MetricName, "m", "g", fmt.Sprint(n), "i", "0")))
+			require.Equal(t, rows, countSamples(t, db, labels.FromStrings(model.MetricNameLabel, "m", "g", fmt.Sprint(n), "i", "0")))
 		}
-		require.Equal(t, rows, countSamples(t, db, labels.FromStrings(labels.MetricName, "txn", "i", "3")))
+		require.Equal(t, rows, countSamples(t, db, labels.FromStrings(model.MetricNameLabel, "txn", "i", "3")))
 		require.NoError(t, db.Close())
 		db = openDB(t, db.opts)
 	}
@@ -107,7 +108,7 @@ func newGroupWriter(t *testing.T, db *DB, n int) *groupWriter {
 	require.NoError(t, err)
 	const columns = 10
 	for i := range columns {
-		_, err := g.AddColumn(labels.FromStrings(labels.MetricName, "m", "g", fmt.Sprint(n), "i", fmt.Sprint(i)))
+		_, err := g.AddColumn(labels.FromStrings(model.MetricNameLabel, "m", "g", fmt.Sprint(n), "i", fmt.Sprint(i)))
 		require.NoError(t, err)
 	}
 	return &groupWriter{n: n, group: g, churn: columns, row: storage.Row{Values: make([]float64, columns+1)}}
@@ -117,7 +118,7 @@ func (w *groupWriter) write(t *testing.T, from, to int) {
 	for i := from; i < to; i++ {
 		if i%7 == 0 {
 			w.group.ReleaseColumn(w.churn)
-			ls := labels.FromStrings(labels.MetricName, "churn", "g", fmt.Sprint(w.n), "i", fmt.Sprint(i), "kind", "doomed")
+			ls := labels.FromStrings(model.MetricNameLabel, "churn", "g", fmt.Sprint(w.n), "i", fmt.Sprint(i), "kind", "doomed")
 			if c, err := w.group.AddColumn(ls); err != nil || c != w.churn {
 				t.Errorf("group %d: column %d, want %d: %v", w.n, c, w.churn, err)
 				return
@@ -138,7 +139,7 @@ func writeTransactions(t *testing.T, db *DB, from, to int) {
 	for i := from; i < to; i++ {
 		app := db.Appender(context.Background())
 		for k := range 5 {
-			if _, err := app.Append(0, labels.FromStrings(labels.MetricName, "txn", "i", fmt.Sprint(k)), aligned+int64(i)*15_000, float64(i)); err != nil {
+			if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "txn", "i", fmt.Sprint(k)), aligned+int64(i)*15_000, float64(i)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -160,7 +161,7 @@ func writeLate(t *testing.T, db *DB, done chan struct{}) {
 		}
 		app := db.Appender(context.Background())
 		ts := aligned + int64(i*7919%400)*15_000 + 1
-		if _, err := app.Append(0, labels.FromStrings(labels.MetricName, "late", "i", fmt.Sprint(i%3)), ts, float64(ts)); err != nil {
+		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "late", "i", fmt.Sprint(i%3)), ts, float64(ts)); err != nil {
 			t.Errorf("late sample: %v", err)
 		}
 		if err := app.Commit(); err != nil {
@@ -180,8 +181,8 @@ func readWhole(t *testing.T, db *DB, group int) bool {
 	}
 	defer q.Close()
 	for _, m := range [][]*labels.Matcher{
-		{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m"), labels.MustNewMatcher(labels.MatchEqual, "g", fmt.Sprint(group))},
-		{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "txn")},
+		{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "m"), labels.MustNewMatcher(labels.MatchEqual, "g", fmt.Sprint(group))},
+		{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "txn")},
 	} {
 		set := q.Select(context.Background(), nil, m...)
 		length := -1

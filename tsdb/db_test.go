@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -26,7 +27,7 @@ import (
 const hour = int64(time.Hour / time.Millisecond)
 
 func name(i int) labels.Labels {
-	return labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprint(i))
+	return labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprint(i))
 }
 
 // fill appends a row of two columns each 15 seconds, from <= t < to.
@@ -139,7 +140,7 @@ func TestQuerierKeepsBlocksAlive(t *testing.T) {
 	fill(t, db, aligned, aligned+2*hour)
 	q, err := db.Querier(math.MinInt64, math.MaxInt64)
 	require.NoError(t, err)
-	all := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m")
+	all := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "m")
 	before := storagetest.ReadQuerier(t, q, math.MinInt64, math.MaxInt64, all)
 	require.NoError(t, q.Close())
 	flushAll(t, db)
@@ -395,9 +396,9 @@ func TestStats(t *testing.T) {
 	require.Equal(t, aligned, s.Head.MinTime)
 	require.Equal(t, aligned+hour-15_000, s.Head.MaxTime)
 	require.Equal(t, []Stat{{"m", 2}}, s.SeriesByMetric)
-	require.Equal(t, []Stat{{"i", 2}, {labels.MetricName, 1}}, s.ValuesByLabel)
-	require.Equal(t, []Stat{{"i", 2}, {labels.MetricName, 1}}, s.BytesByLabel)
-	require.Equal(t, Stat{labels.MetricName + "=m", 2}, s.SeriesByPair[0])
+	require.Equal(t, []Stat{{"i", 2}, {model.MetricNameLabel, 1}}, s.ValuesByLabel)
+	require.Equal(t, []Stat{{"i", 2}, {model.MetricNameLabel, 1}}, s.BytesByLabel)
+	require.Equal(t, Stat{model.MetricNameLabel + "=m", 2}, s.SeriesByPair[0])
 	s, err = db.Stats(1)
 	require.NoError(t, err)
 	require.Len(t, s.SeriesByPair, 1)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -72,7 +73,7 @@ func (s *scenario) try(what string, step func() error) bool {
 }
 
 func scenarioLabels(i int) labels.Labels {
-	return labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprint(i))
+	return labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprint(i))
 }
 
 func note(c storagetest.Contents, ls labels.Labels, t int64, v float64) {

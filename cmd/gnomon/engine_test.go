@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
@@ -25,7 +26,7 @@ func testEngine(t *testing.T) *promql.Engine {
 	g, err := store.OpenGroup(storage.GroupOptions{})
 	require.NoError(t, err)
 	for _, name := range []string{"up", "latency"} {
-		_, err := g.AddColumn(labels.FromStrings(labels.MetricName, name))
+		_, err := g.AddColumn(labels.FromStrings(model.MetricNameLabel, name))
 		require.NoError(t, err)
 	}
 	for i := range int64(7) {
@@ -47,7 +48,7 @@ func TestResultsReachTheAPI(t *testing.T) {
 	r, err := e.Instant(ctx, "up", at, api.QueryOptions{})
 	require.NoError(t, err)
 	require.Equal(t, parser.ValueTypeVector, r.Type)
-	require.Equal(t, []api.Sample{{Metric: labels.FromStrings(labels.MetricName, "up"), T: 30_000, F: 1}}, r.Vector)
+	require.Equal(t, []api.Sample{{Metric: labels.FromStrings(model.MetricNameLabel, "up"), T: 30_000, F: 1}}, r.Vector)
 	r.Release()
 
 	r, err = e.Range(ctx, `{__name__=~"up|latency"}`, at, at.Add(20*time.Second), 10*time.Second, api.QueryOptions{PerStepStats: true})
@@ -82,7 +83,7 @@ func TestResultsReachTheRules(t *testing.T) {
 
 	v, err := query(ctx, "up", at)
 	require.NoError(t, err)
-	require.Equal(t, alerting.Vector{{Labels: labels.FromStrings(labels.MetricName, "up"), T: 30_000, V: 1}}, v)
+	require.Equal(t, alerting.Vector{{Labels: labels.FromStrings(model.MetricNameLabel, "up"), T: 30_000, V: 1}}, v)
 
 	v, err = query(ctx, "latency", at)
 	require.NoError(t, err)

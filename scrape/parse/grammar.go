@@ -135,7 +135,7 @@ func (s *scanned) build(b []byte, typ model.MetricType, sb *labels.ScratchBuilde
 	// One string for all labels, since a builder may keep what it is given.
 	text := string(b[s.start:s.seriesEnd])
 	sb.Reset()
-	sb.Add(labels.MetricName, text[:s.nameEnd-s.start])
+	sb.Add(model.MetricNameLabel, text[:s.nameEnd-s.start])
 	for i := 0; i < len(s.labels); i += 4 {
 		name := text[s.labels[i]-s.start : s.labels[i+1]-s.start]
 		value := text[s.labels[i+2]-s.start : s.labels[i+3]-s.start]

@@ -142,7 +142,7 @@ func (r *reference) sample(o *outcome, p textparse.Parser, entry textparse.Entry
 // admitSome drops the series whose name has an x in it, merges those that differ
 // in a label m only, and adds a label.
 func admitSome(ls labels.Labels) (labels.Labels, error) {
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	switch {
 	case name == "":
 		return ls, errors.New("no name")

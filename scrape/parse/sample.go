@@ -3,6 +3,7 @@ package parse
 import (
 	"errors"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -146,7 +147,7 @@ func newSeries(id uint32, ls labels.Labels, family uint32, smp *sample) NewSerie
 // seriesFamily returns the family if the series belongs to it, else 0.
 func (l *Layout) seriesFamily(ls labels.Labels, family uint32) uint32 {
 	if family != 0 {
-		if f := l.families.get(family); f.hasSeries(ls.Get(labels.MetricName)) {
+		if f := l.families.get(family); f.hasSeries(ls.Get(model.MetricNameLabel)) {
 			return family
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 // series returns the i-th label set of the suite.
 func series(i int) labels.Labels {
-	return labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprint(i), "job", "suite")
+	return labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprint(i), "job", "suite")
 }
 
 func openGroup(t testing.TB, s storage.Store, columns int) storage.Group {

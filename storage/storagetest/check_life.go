@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -66,7 +67,7 @@ func checkConcurrent(t *testing.T, s storage.Store) {
 		g, err := s.OpenGroup(storage.GroupOptions{Origin: fmt.Sprint(n)})
 		require.NoError(t, err)
 		for i := range columns {
-			_, err := g.AddColumn(labels.FromStrings(labels.MetricName, "m", "g", fmt.Sprint(n), "i", fmt.Sprint(i)))
+			_, err := g.AddColumn(labels.FromStrings(model.MetricNameLabel, "m", "g", fmt.Sprint(n), "i", fmt.Sprint(i)))
 			require.NoError(t, err)
 		}
 		writers.Go(func() {

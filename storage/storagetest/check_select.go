@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -32,7 +33,7 @@ func fillLabels(t testing.TB, s storage.Store) []labels.Labels {
 	var all []labels.Labels
 	for i := range 60 {
 		b := labels.NewBuilder(labels.FromStrings(
-			labels.MetricName, fmt.Sprintf("metric_%d", i%3),
+			model.MetricNameLabel, fmt.Sprintf("metric_%d", i%3),
 			"instance", fmt.Sprintf("host-%02d", i),
 		))
 		if i%4 != 0 {
@@ -53,8 +54,8 @@ func checkMatchers(t *testing.T, s storage.Store) {
 		kind        labels.MatchType
 		name, value string
 	}{
-		{labels.MatchEqual, labels.MetricName, "metric_1"},
-		{labels.MatchEqual, labels.MetricName, "absent"},
+		{labels.MatchEqual, model.MetricNameLabel, "metric_1"},
+		{labels.MatchEqual, model.MetricNameLabel, "absent"},
 		{labels.MatchEqual, "mode", ""},
 		{labels.MatchEqual, "nowhere", ""},
 		{labels.MatchEqual, "nowhere", "x"},
@@ -151,10 +152,10 @@ func checkLabels(t *testing.T, s storage.Store) {
 	ctx := context.Background()
 	names, _, err := q.LabelNames(ctx, nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{labels.MetricName, "instance", "mode"}, names)
+	require.Equal(t, []string{model.MetricNameLabel, "instance", "mode"}, names)
 	names, _, err = q.LabelNames(ctx, nil, labels.MustNewMatcher(labels.MatchEqual, "mode", ""))
 	require.NoError(t, err)
-	require.Equal(t, []string{labels.MetricName, "instance"}, names)
+	require.Equal(t, []string{model.MetricNameLabel, "instance"}, names)
 	names, _, err = q.LabelNames(ctx, &storage.LabelHints{Limit: 1})
 	require.NoError(t, err)
 	require.Len(t, names, 1)

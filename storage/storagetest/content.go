@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
@@ -37,32 +38,32 @@ func contents() []content {
 // runContent writes three parts to the store and to the model, moves the
 // store's data on after each, and compares.
 func runContent(t *testing.T, h Harness, c content) {
-	model := NewModel(c.outOfOrder)
+	twin := NewModel(c.outOfOrder)
 	s := h.Open(t, c.outOfOrder)
 	defer func() { closeStore(t, s) }()
 	for part := range 3 {
-		c.write(t, model, part)
+		c.write(t, twin, part)
 		c.write(t, s, part)
-		compare(t, model, s, fmt.Sprintf("part %d", part))
+		compare(t, twin, s, fmt.Sprintf("part %d", part))
 		if h.Flush != nil && part != 1 {
 			h.Flush(t, s)
-			compare(t, model, s, fmt.Sprintf("part %d, flushed", part))
+			compare(t, twin, s, fmt.Sprintf("part %d, flushed", part))
 		}
 		if h.Reopen != nil {
 			s = h.Reopen(t, s)
-			compare(t, model, s, fmt.Sprintf("part %d, reopened", part))
+			compare(t, twin, s, fmt.Sprintf("part %d, reopened", part))
 		}
 	}
 }
 
-func compare(t testing.TB, model, s storage.Store, when string) {
+func compare(t testing.TB, twin, s storage.Store, when string) {
 	t.Helper()
 	t.Log(when)
-	requireEqualHistograms(t, ReadAll(t, model), ReadAll(t, s))
+	requireEqualHistograms(t, ReadAll(t, twin), ReadAll(t, s))
 	const span = 7_200_000
 	for from := Base; from < Base+3*span; from += span / 3 {
-		all := labels.MustNewMatcher(labels.MatchNotEqual, labels.MetricName, "")
-		requireEqualHistograms(t, Read(t, model, from, from+span/3, all), Read(t, s, from, from+span/3, all))
+		all := labels.MustNewMatcher(labels.MatchNotEqual, model.MetricNameLabel, "")
+		requireEqualHistograms(t, Read(t, twin, from, from+span/3, all), Read(t, s, from, from+span/3, all))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
@@ -104,7 +105,7 @@ func (q *modelQuerier) Exemplars(ctx context.Context, selectors ...[]*labels.Mat
 func (q *modelQuerier) Metadata(ctx context.Context, name string) (map[string][]metadata.Metadata, error) {
 	out := map[string][]metadata.Metadata{}
 	for _, s := range q.series {
-		metric := s.labels.Get(labels.MetricName)
+		metric := s.labels.Get(model.MetricNameLabel)
 		if s.metadata.IsEmpty() || (name != "" && name != metric) || slices.Contains(out[metric], s.metadata) {
 			continue
 		}

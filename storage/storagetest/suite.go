@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -86,7 +87,7 @@ func Read(t testing.TB, s storage.Queryable, mint, maxt int64, ms ...*labels.Mat
 // ReadAll is Read of the whole time.
 func ReadAll(t testing.TB, s storage.Queryable) Contents {
 	t.Helper()
-	return Read(t, s, math.MinInt64, math.MaxInt64, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*"))
+	return Read(t, s, math.MinInt64, math.MaxInt64, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*"))
 }
 
 // ReadQuerier is Read on a querier that is open already and stays open.

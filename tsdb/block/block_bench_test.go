@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -56,7 +57,7 @@ func BenchmarkRead(b *testing.B) {
 	b.Run("select", func(b *testing.B) {
 		b.ReportAllocs()
 		ms := []*labels.Matcher{
-			labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "metric_100"),
+			labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "metric_100"),
 			labels.MustNewMatcher(labels.MatchRegexp, "instance", "host-1.*"),
 		}
 		for b.Loop() {

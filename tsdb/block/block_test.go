@@ -14,6 +14,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -130,7 +131,7 @@ func TestSelect(t *testing.T) {
 	}
 	ctx := context.Background()
 	values := []string{"", "metric_1", "metric_1.*", "host-7", "host-1.|host-2", ".*", ".+", "0", "0|1", "0|", "nothing", "(metric|x).*", "[12]?"}
-	names := []string{labels.MetricName, "instance", "job", "extra", "absent", "A_label_before_the_name"}
+	names := []string{model.MetricNameLabel, "instance", "job", "extra", "absent", "A_label_before_the_name"}
 	for _, name := range names {
 		for _, value := range values {
 			for typ := labels.MatchEqual; typ <= labels.MatchNotRegexp; typ++ {
@@ -200,13 +201,13 @@ func TestWriterRefuses(t *testing.T) {
 		_, err := w.AddSeries(&Series{Labels: labels.FromStrings("a", "b"), Chunks: []Chunk{c}})
 		require.ErrorContains(t, err, what)
 	}
-	_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "z", labels.MetricName, "m")})
+	_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "z", model.MetricNameLabel, "m")})
 	require.NoError(t, err)
-	for _, ls := range []labels.Labels{labels.FromStrings("A", "z", labels.MetricName, "m"), labels.FromStrings("A", "z", labels.MetricName, "a")} {
+	for _, ls := range []labels.Labels{labels.FromStrings("A", "z", model.MetricNameLabel, "m"), labels.FromStrings("A", "z", model.MetricNameLabel, "a")} {
 		_, err = w.AddSeries(&Series{Labels: ls})
 		require.ErrorIs(t, err, ErrOutOfOrder)
 	}
-	_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "a", labels.MetricName, "n")})
+	_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "a", model.MetricNameLabel, "n")})
 	require.NoError(t, err)
 	_, err = w.Finish(Meta{MinTime: 2, MaxTime: 1})
 	require.ErrorContains(t, err, "time range")

@@ -59,7 +59,7 @@ func newFixture(seed uint64, targets, metrics, rows int) *fixture {
 	for metric := range metrics {
 		for target := range targets {
 			s := testSeries{Series: Series{Labels: labels.FromStrings(
-				"A_label_before_the_name", "x", labels.MetricName, fmt.Sprintf("metric_%d", metric), "instance", fmt.Sprint("host-", target),
+				"A_label_before_the_name", "x", model.MetricNameLabel, fmt.Sprintf("metric_%d", metric), "instance", fmt.Sprint("host-", target),
 				"job", fmt.Sprint(target%2))}}
 			if metric%3 == 0 {
 				s.Labels = labels.NewBuilder(s.Labels).Set("extra", fmt.Sprint(rng.IntN(3))).Labels()

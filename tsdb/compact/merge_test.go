@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
@@ -36,7 +37,7 @@ func (s *listSource) Err() error { return nil }
 func (s *listSource) Series() Series {
 	x := s.series[s.at-1]
 	return Series{
-		Labels:   labels.FromStrings(labels.MetricName, x.name),
+		Labels:   labels.FromStrings(model.MetricNameLabel, x.name),
 		Metadata: metadata.Metadata{Help: x.name},
 		Batches:  &listBatches{x.samples},
 	}
@@ -90,7 +91,7 @@ func read(t *testing.T, r *block.Reader, name string, mint, maxt int64) []batch.
 	q, err := scan.NewQuerier(r, 1, mint, maxt)
 	require.NoError(t, err)
 	defer q.Close()
-	set := q.Select(context.Background(), nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name))
+	set := q.Select(context.Background(), nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name))
 	var out []batch.Sample
 	for set.Next() {
 		out, err = batch.Collect(set.At().Batches(nil))

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -38,7 +39,7 @@ func newBenchTarget(b testing.TB, h *Head, n, columns int) *benchTarget {
 	t.row.Values = make([]float64, columns)
 	for c := range columns {
 		_, err := g.AddColumn(labels.FromStrings(
-			labels.MetricName, fmt.Sprintf("some_subsystem_metric_%d_total", c/10), "code", fmt.Sprint(200+c%10),
+			model.MetricNameLabel, fmt.Sprintf("some_subsystem_metric_%d_total", c/10), "code", fmt.Sprint(200+c%10),
 			"handler", "/api/v1/query_range", "instance", fmt.Sprintf("host-%d.example.com:9100", n), "job", "node"))
 		require.NoError(b, err)
 		t.row.Values[c] = float64(t.rng.IntN(1_000_000))

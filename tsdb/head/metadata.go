@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/metadata"
 )
 
@@ -56,7 +56,7 @@ func (h *Head) setMetadata(s *series, m metadata.Metadata) bool {
 func (q *Querier) Metadata(ctx context.Context, family string) (map[string][]metadata.Metadata, error) {
 	out := map[string][]metadata.Metadata{}
 	h := q.head
-	name, ok := h.reg.symbols.Lookup(labels.MetricName)
+	name, ok := h.reg.symbols.Lookup(model.MetricNameLabel)
 	if !ok {
 		return out, ctx.Err()
 	}

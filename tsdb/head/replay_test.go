@@ -24,7 +24,7 @@ import (
 )
 
 func testLabels(group, i int) labels.Labels {
-	return labels.FromStrings(labels.MetricName, "m", "g", fmt.Sprint(group), "i", fmt.Sprint(i))
+	return labels.FromStrings(model.MetricNameLabel, "m", "g", fmt.Sprint(group), "i", fmt.Sprint(i))
 }
 
 // openColumns opens a group with columns.
@@ -55,7 +55,7 @@ func readHead(t testing.TB, h *Head) storagetest.Contents {
 	t.Helper()
 	q := h.Querier(math.MinInt64, math.MaxInt64, minTime)
 	defer q.Close()
-	return storagetest.ReadQuerier(t, q, math.MinInt64, math.MaxInt64, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*"))
+	return storagetest.ReadQuerier(t, q, math.MinInt64, math.MaxInt64, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*"))
 }
 
 // damaged returns a head opened from a copy of a log with one byte of a file

@@ -3,7 +3,7 @@ package head
 import (
 	"slices"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 )
 
 // Stats describe a head.
@@ -59,7 +59,7 @@ func (h *Head) Stats(limit int) (Stats, error) {
 			count++
 			size += uint64(len(value))
 			pairs.add(name+"="+value, uint64(series))
-			if name == labels.MetricName {
+			if name == model.MetricNameLabel {
 				metrics.add(value, uint64(series))
 			}
 			return true

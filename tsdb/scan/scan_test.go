@@ -8,6 +8,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +19,9 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
 
-func named(name string) labels.Labels { return labels.FromStrings(labels.MetricName, name, "job", "x") }
+func named(name string) labels.Labels {
+	return labels.FromStrings(model.MetricNameLabel, name, "job", "x")
+}
 
 // testBlock has a timeline of 100 to 199 and three series: "full" at every time,
 // "odd" at the odd ones up to 149, with start timestamps, and "late" from 150 on.
@@ -74,7 +77,7 @@ func read(t *testing.T, r *block.Reader, mint, maxt int64) map[string][]batch.Sa
 		samples, err := batch.Collect(it)
 		require.NoError(t, err)
 		require.NotEmpty(t, samples, set.At().Labels())
-		out[set.At().Labels().Get(labels.MetricName)] = samples
+		out[set.At().Labels().Get(model.MetricNameLabel)] = samples
 	}
 	require.NoError(t, set.Err())
 	return out
@@ -109,7 +112,7 @@ func TestTimelineIsTheBlocks(t *testing.T) {
 	offsets := map[string]int{}
 	for set.Next() {
 		require.True(t, set.At().Batches(nil).Next(&b))
-		name := set.At().Labels().Get(labels.MetricName)
+		name := set.At().Labels().Get(model.MetricNameLabel)
 		lines[name], offsets[name] = b.Timeline, b.Offset
 	}
 	require.NotZero(t, lines["full"])
@@ -131,13 +134,13 @@ func TestDeletions(t *testing.T) {
 	require.EqualValues(t, 190, got["full"][10].T)
 	require.NotContains(t, read(t, r, 120, 130), "full")
 
-	set := before.Select(context.Background(), nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "late"))
+	set := before.Select(context.Background(), nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "late"))
 	require.True(t, set.Next(), "an open querier sees what it saw")
 
 	q, err := NewQuerier(r, 1, math.MinInt64, math.MaxInt64)
 	require.NoError(t, err)
 	defer q.Close()
-	names, _, err := q.LabelValues(context.Background(), labels.MetricName, nil)
+	names, _, err := q.LabelValues(context.Background(), model.MetricNameLabel, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"full", "odd"}, names, "a deleted series has no labels")
 
@@ -220,7 +223,7 @@ func TestDamageIsAnError(t *testing.T) {
 			it := set.At().Batches(nil)
 			samples, err := batch.Collect(it)
 			failed = failed || err != nil
-			right := want[set.At().Labels().Get(labels.MetricName)]
+			right := want[set.At().Labels().Get(model.MetricNameLabel)]
 			require.LessOrEqual(t, len(samples), len(right))
 			require.Equal(t, right[:len(samples)], append([]batch.Sample{}, samples...), "byte %d", at)
 		}

@@ -86,7 +86,7 @@ func familyType(h *histogram.FloatHistogram) dto.MetricType {
 func (x *exposition) labels(ls labels.Labels) []*dto.LabelPair {
 	pairs := make([]*dto.LabelPair, 0, ls.Len()+len(x.external))
 	ls.Range(func(l labels.Label) {
-		if l.Name != labels.MetricName && l.Value != "" {
+		if l.Name != model.MetricNameLabel && l.Value != "" {
 			pairs = append(pairs, &dto.LabelPair{Name: proto.String(l.Name), Value: proto.String(l.Value)})
 		}
 	})

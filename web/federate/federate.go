@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
@@ -187,7 +188,7 @@ func (h *Handler) newest(to []sample, set storage.SeriesSet) ([]sample, error) {
 	var batch storage.Batch
 	for set.Next() {
 		series := set.At()
-		s := sample{labels: series.Labels(), name: series.Labels().Get(labels.MetricName)}
+		s := sample{labels: series.Labels(), name: series.Labels().Get(model.MetricNameLabel)}
 		it = series.Batches(it)
 		empty := true
 		for it.Next(&batch) {
