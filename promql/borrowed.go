@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -22,13 +24,14 @@ import (
 // Engine evaluates PromQL over a store. It can be used by any number of
 // goroutines.
 type Engine struct {
-	engine *upstream.Engine
-	store  upstreamstorage.Queryable
+	engine  *upstream.Engine
+	store   upstreamstorage.Queryable
+	tracker *lateTracker
 }
 
 // New returns an engine that reads from store. Close it when no query runs any
 // more.
-func New(opts Options, store storage.Queryable) (*Engine, error) {
+func New(opts Options, store storage.Queryable) *Engine {
 	opts = opts.withDefaults()
 	e := &Engine{store: borrowedQueryable{store}}
 	upstreamOpts := upstream.EngineOpts{
@@ -46,15 +49,56 @@ func New(opts Options, store storage.Queryable) (*Engine, error) {
 		UseStartTimestamps:       opts.UseStartTimestamps,
 		Parser:                   opts.Parser,
 	}
-	if opts.ActiveQueryDir != "" {
-		tracker, err := upstream.NewActiveQueryTracker(opts.ActiveQueryDir, opts.MaxConcurrency, opts.Logger)
-		if err != nil {
-			return nil, fmt.Errorf("open the list of running queries in %s: %w", opts.ActiveQueryDir, err)
-		}
-		upstreamOpts.ActiveQueryTracker = tracker
-	}
+	e.tracker = &lateTracker{max: opts.MaxConcurrency, logger: opts.Logger}
+	upstreamOpts.ActiveQueryTracker = e.tracker
 	e.engine = upstream.NewEngine(upstreamOpts)
-	return e, nil
+	return e
+}
+
+// TrackQueries opens the file in dir that lists the running queries, and says
+// in the log which ones were running when the process before died. From then on
+// Options.MaxConcurrency holds. The file is truncated: dir must not be in use
+// by another process. It is called once, before the first query that counts.
+func (e *Engine) TrackQueries(dir string) error {
+	tracker, err := upstream.NewActiveQueryTracker(dir, e.tracker.max, e.tracker.logger)
+	if err != nil {
+		return fmt.Errorf("open the list of running queries in %s: %w", dir, err)
+	}
+	e.tracker.inner.Store(tracker)
+	return nil
+}
+
+// lateTracker is upstream's list of running queries, or none until there is
+// one.
+type lateTracker struct {
+	max    int
+	logger *slog.Logger
+	inner  atomic.Pointer[upstream.ActiveQueryTracker]
+}
+
+// untracked is the place of a query that came before the list.
+const untracked = -1
+
+func (t *lateTracker) GetMaxConcurrent() int { return t.max }
+
+func (t *lateTracker) Insert(ctx context.Context, query string) (int, error) {
+	if inner := t.inner.Load(); inner != nil {
+		return inner.Insert(ctx, query)
+	}
+	return untracked, nil
+}
+
+func (t *lateTracker) Delete(place int) {
+	if place != untracked {
+		t.inner.Load().Delete(place)
+	}
+}
+
+func (t *lateTracker) Close() error {
+	if inner := t.inner.Load(); inner != nil {
+		return inner.Close()
+	}
+	return nil
 }
 
 // Close releases the file of running queries.

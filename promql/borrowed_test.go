@@ -64,8 +64,7 @@ func newTestEngine(t testing.TB, store storage.Queryable, change ...func(*Option
 	for _, c := range change {
 		c(&opts)
 	}
-	e, err := New(opts, store)
-	require.NoError(t, err)
+	e := New(opts, store)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	return e
 }
@@ -182,7 +181,8 @@ func (s *blockedStore) Querier(mint, maxt int64) (storage.Querier, error) {
 
 func TestConcurrencyIsBounded(t *testing.T) {
 	store := &blockedStore{Queryable: fill(t), entered: make(chan struct{}), release: make(chan struct{})}
-	e := newTestEngine(t, store, func(o *Options) { o.ActiveQueryDir, o.MaxConcurrency = t.TempDir(), 1 })
+	e := newTestEngine(t, store, func(o *Options) { o.MaxConcurrency = 1 })
+	require.NoError(t, e.TrackQueries(t.TempDir()))
 	first := make(chan error)
 	go func() {
 		_, err := e.Instant(context.Background(), "up", time.UnixMilli(30_000), QueryOptions{})

@@ -30,12 +30,8 @@ type Options struct {
 	// memory. 0 is 50 million.
 	MaxSamples int
 	// MaxConcurrency is the greatest number of queries that run at once; more
-	// wait. 0 is 20.
+	// wait. 0 is 20. It takes effect with Engine.TrackQueries.
 	MaxConcurrency int
-	// ActiveQueryDir is the folder of the file that lists the running queries,
-	// so that those that were running when the process died can be named. Empty
-	// means no file and no bound on concurrency.
-	ActiveQueryDir string
 	// DefaultSubqueryInterval returns the step, in milliseconds, of a subquery
 	// that names none. nil is one minute.
 	DefaultSubqueryInterval func(rangeMillis int64) int64

@@ -35,8 +35,7 @@ func testEngine(t *testing.T) *promql.Engine {
 			Histograms: []storage.HistogramSample{{Column: 1, Histogram: tsdbutil.GenerateTestHistogram(i)}},
 		}))
 	}
-	e, err := promql.New(promql.Options{PerStepStats: true}, store)
-	require.NoError(t, err)
+	e := promql.New(promql.Options{PerStepStats: true}, store)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	return e
 }

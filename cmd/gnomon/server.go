@@ -113,19 +113,18 @@ func (s *server) buildDiscovery() error {
 
 func (s *server) parser() parser.Parser { return parser.NewParser(s.opts.features.parserOptions()) }
 
-func (s *server) buildQueries() (err error) {
-	s.engine, err = promql.New(promql.Options{
+func (s *server) buildQueries() error {
+	s.engine = promql.New(promql.Options{
 		Logger: s.component("query engine"), Registerer: s.registry, Parser: s.parser(),
 		LookbackDelta: s.opts.query.lookbackDelta, Timeout: s.opts.query.timeout,
 		MaxSamples: s.opts.query.maxSamples, MaxConcurrency: s.opts.query.maxConcurrency,
-		ActiveQueryDir: s.opts.storage.path,
 		DefaultSubqueryInterval: func(int64) int64 {
 			return time.Duration(s.reloader.current.Load().Prometheus.GlobalConfig.EvaluationInterval).Milliseconds()
 		},
 		PerStepStats: s.opts.features.perStepStats, DelayedNameRemoval: s.opts.features.delayedNameRemoval,
 		UseStartTimestamps: s.opts.features.useStartTimestamps, TypeAndUnitLabels: s.opts.features.typeAndUnitLabels,
 	}, s.store)
-	return err
+	return nil
 }
 
 func (s *server) buildAlerting() (err error) {
@@ -301,6 +300,10 @@ func (s *server) runDatabase(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.opts.storage.path, err)
+	}
+	// Only now does the folder belong to this process.
+	if err := s.engine.TrackQueries(s.opts.storage.path); err != nil {
+		return errors.Join(err, db.Close())
 	}
 	s.store.set(db)
 	close(s.opened)

@@ -82,6 +82,24 @@ func TestServerStopsWhileItOpens(t *testing.T) {
 	require.NoError(t, s.run(ctx))
 }
 
+// TestSecondServerLeavesTheFirstAlone starts a server on the folder of another.
+func TestSecondServerLeavesTheFirstAlone(t *testing.T) {
+	s, _ := testServer(t)
+	defer startServer(t, s)()
+	before, err := os.Stat("data/queries.active")
+	require.NoError(t, err)
+	opts, err := parseFlags([]string{"--web.listen-address=127.0.0.1:0", "--log.level=error"}, io.Discard)
+	require.NoError(t, err)
+	second, err := newServer(opts, io.Discard)
+	require.NoError(t, err)
+	require.ErrorContains(t, second.run(context.Background()), "is in use by process")
+	after, err := os.Stat("data/queries.active")
+	require.NoError(t, err)
+	require.Equal(t, before.ModTime(), after.ModTime(), "the first server has it mapped: truncating it would kill it")
+	status, _ := s.get(t, "/api/v1/query?query=1")
+	require.Equal(t, http.StatusOK, status)
+}
+
 func TestMistakesAreSaidBeforeDataIsTouched(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.WriteFile("rules.yml", []byte("groups:\n- name: a\n  rules:\n  - alert: x\n    expr: up{\n"), 0o600))
@@ -97,4 +115,5 @@ func TestMistakesAreSaidBeforeDataIsTouched(t *testing.T) {
 		_, err = newServer(opts, io.Discard)
 		require.ErrorContains(t, err, c.want)
 	}
+	require.NoDirExists(t, "data")
 }
