@@ -142,14 +142,14 @@ func TestSelect(t *testing.T) {
 					got, err := idx.Select(ctx, r, ms...)
 					require.NoError(t, err)
 					require.Equal(t, want.ToArray(), got.ToArray(), "%v", ms)
-					wantValues, err := idx.LabelValues(ctx, mem, "instance", ms...)
+					wantValues, err := labelValues(ctx, mem, "instance", ms...)
 					require.NoError(t, err)
-					gotValues, err := idx.LabelValues(ctx, r, "instance", ms...)
+					gotValues, err := labelValues(ctx, r, "instance", ms...)
 					require.NoError(t, err)
 					require.Equal(t, wantValues, gotValues)
-					wantNames, err := idx.LabelNames(ctx, mem, ms...)
+					wantNames, err := labelNames(ctx, mem, ms...)
 					require.NoError(t, err)
-					gotNames, err := idx.LabelNames(ctx, r, ms...)
+					gotNames, err := labelNames(ctx, r, ms...)
 					require.NoError(t, err)
 					require.Equal(t, wantNames, gotNames)
 					ms = append(ms, labels.MustNewMatcher(labels.MatchRegexp, "job", "1|2"))
@@ -471,4 +471,21 @@ func TestTruncatedFiles(t *testing.T) {
 		}
 		require.NoError(t, vfs.WriteFileAtomic(mem, name, good))
 	}
+}
+
+// labelNames and labelValues are what a querier answers: of the series that match.
+func labelNames(ctx context.Context, p idx.Postings, ms ...*labels.Matcher) ([]string, error) {
+	set, err := idx.Select(ctx, p, ms...)
+	if err != nil {
+		return nil, err
+	}
+	return idx.NamesIn(ctx, p, set, nil)
+}
+
+func labelValues(ctx context.Context, p idx.Postings, name string, ms ...*labels.Matcher) ([]string, error) {
+	set, err := idx.Select(ctx, p, ms...)
+	if err != nil {
+		return nil, err
+	}
+	return idx.ValuesIn(ctx, p, set, name, nil)
 }

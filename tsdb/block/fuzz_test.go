@@ -84,8 +84,8 @@ func readEverything(r *Reader) {
 			for typ := labels.MatchEqual; typ <= labels.MatchNotRegexp; typ++ {
 				m := labels.MustNewMatcher(typ, name, value)
 				_, _ = idx.Select(ctx, r, m)
-				_, _ = idx.LabelValues(ctx, r, name, m)
-				_, _ = idx.LabelNames(ctx, r, m)
+				_, _ = labelValues(ctx, r, name, m)
+				_, _ = labelNames(ctx, r, m)
 			}
 		}
 		_ = r.ValueCounts(name, func(string, int) bool { return true })

@@ -47,17 +47,6 @@ func (m *rowMask) add(o rowMask) {
 	}
 }
 
-// addShifted adds the rows of o, each by shift rows later.
-func (m *rowMask) addShifted(o rowMask, shift int) {
-	words, rest := shift>>6, uint(shift&63)
-	for i := len(m) - 1; i >= words; i-- {
-		m[i] |= o[i-words] << rest
-		if rest > 0 && i > words {
-			m[i] |= o[i-words-1] >> (64 - rest)
-		}
-	}
-}
-
 // rangeMask returns the rows from <= r < to.
 func rangeMask(from, to int) (m rowMask) {
 	for i := range m {

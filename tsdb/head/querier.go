@@ -267,24 +267,8 @@ func (q *Querier) LabelNames(ctx context.Context, hints *storage.LabelHints, ms 
 	if err != nil {
 		return nil, nil, err
 	}
-	names, err := q.head.reg.postings.Names()
-	if err != nil {
-		return nil, nil, err
-	}
-	var out []string
-	for _, name := range names {
-		if hints != nil && hints.Limit > 0 && len(out) == hints.Limit {
-			break
-		}
-		in, err := q.head.reg.postings.NameIn(ids, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if in {
-			out = append(out, name)
-		}
-	}
-	return out, nil, ctx.Err()
+	names, err := index.NamesIn(ctx, q.head.reg.postings, ids, hints)
+	return names, nil, err
 }
 
 // LabelValues returns the values of a label name in the series that match.
@@ -293,9 +277,6 @@ func (q *Querier) LabelValues(ctx context.Context, name string, hints *storage.L
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err := q.head.reg.postings.ValuesIn(ctx, ids, name)
-	if hints != nil && hints.Limit > 0 && len(values) > hints.Limit {
-		values = values[:hints.Limit]
-	}
-	return slices.Clone(values), nil, err
+	values, err := index.ValuesIn(ctx, q.head.reg.postings, ids, name, hints)
+	return values, nil, err
 }

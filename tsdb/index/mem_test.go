@@ -12,6 +12,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gnomonhq/gnomon/storage"
 )
 
 // model is an index that looks at every series.
@@ -113,11 +115,11 @@ func TestAgainstModel(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, m.matching(ms), append([]uint32{}, set.ToArray()...), "seed %d step %d %v", seed, step, ms)
 			for _, name := range []string{"instance", "__name__", "rare1", "absent"} {
-				values, err := LabelValues(ctx, p, name, ms...)
+				values, err := labelValues(ctx, p, name, ms...)
 				require.NoError(t, err)
 				require.Equal(t, append([]string{}, m.values(name, ms)...), append([]string{}, values...), "%s of %v", name, ms)
 			}
-			names, err := LabelNames(ctx, p, ms...)
+			names, err := labelNames(ctx, p, ms...)
 			require.NoError(t, err)
 			require.Equal(t, append([]string{}, m.names(ms)...), append([]string{}, names...), "%v", ms)
 			total := 0
@@ -183,10 +185,10 @@ func TestResultsBelongToTheCaller(t *testing.T) {
 			set.Clear()
 		}
 	}
-	values, err := LabelValues(ctx, p, "c")
+	values, err := labelValues(ctx, p, "c")
 	require.NoError(t, err)
 	clear(values)
-	values, err = LabelValues(ctx, p, "c")
+	values, err = labelValues(ctx, p, "c")
 	require.NoError(t, err)
 	require.NotContains(t, values, "")
 }
@@ -232,7 +234,7 @@ func TestConcurrently(t *testing.T) {
 				if err != nil || !named.IsEmpty() {
 					t.Errorf("%d series without an instance, %v", named.GetCardinality(), err)
 				}
-				if _, err := LabelValues(ctx, p, "instance", labels.MustNewMatcher(labels.MatchRegexp, "instance", "1-.*")); err != nil {
+				if _, err := labelValues(ctx, p, "instance", labels.MustNewMatcher(labels.MatchRegexp, "instance", "1-.*")); err != nil {
 					t.Error(err)
 				}
 			}
@@ -285,7 +287,7 @@ func TestCancelled(t *testing.T) {
 	m := labels.MustNewMatcher(labels.MatchRegexp, "c", ".*1")
 	_, err := Select(ctx, p, m)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = LabelNames(ctx, p, m)
+	_, err = labelNames(ctx, p, m)
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = p.ValuesIn(ctx, roaring.New(), "c")
 	require.ErrorIs(t, err, context.Canceled)
@@ -313,4 +315,37 @@ func TestValuesNobodyReads(t *testing.T) {
 	values, err := p.Values("c")
 	require.NoError(t, err)
 	require.Equal(t, []string{"0", "1", "2", "3", "4"}, values)
+}
+
+// labelNames and labelValues are what a querier answers: of the series that match.
+func labelNames(ctx context.Context, p Postings, ms ...*labels.Matcher) ([]string, error) {
+	set, err := Select(ctx, p, ms...)
+	if err != nil {
+		return nil, err
+	}
+	return NamesIn(ctx, p, set, nil)
+}
+
+func labelValues(ctx context.Context, p Postings, name string, ms ...*labels.Matcher) ([]string, error) {
+	set, err := Select(ctx, p, ms...)
+	if err != nil {
+		return nil, err
+	}
+	return ValuesIn(ctx, p, set, name, nil)
+}
+
+func TestLimits(t *testing.T) {
+	symbols := NewSymbols()
+	p := NewMemPostings(symbols)
+	p.Add(1, symbols.Intern(nil, labels.FromStrings("a", "1", "b", "1")))
+	p.Add(2, symbols.Intern(nil, labels.FromStrings("a", "2", "b", "1")))
+	set, err := p.All()
+	require.NoError(t, err)
+	hints := &storage.LabelHints{Limit: 1}
+	names, err := NamesIn(context.Background(), p, set, hints)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names)
+	values, err := ValuesIn(context.Background(), p, set, "a", hints)
+	require.NoError(t, err)
+	require.Equal(t, []string{"1"}, values)
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/storage"
 )
 
 // Select returns the series that match all of the matchers; all series if there is none. A
@@ -129,14 +131,10 @@ func rejectedBy(ctx context.Context, p Postings, m *labels.Matcher) (*roaring.Bi
 	return dst, p.AddMatching(ctx, dst, m.Name, "", doesNot)
 }
 
-// LabelNames returns the names of the labels of the series that match all of the matchers,
-// in ascending order. The slice belongs to the caller.
-func LabelNames(ctx context.Context, p Postings, ms ...*labels.Matcher) ([]string, error) {
+// NamesIn returns the names of the labels of the series of set, in ascending order, no more
+// than the hints want. The slice belongs to the caller.
+func NamesIn(ctx context.Context, p Postings, set *roaring.Bitmap, hints *storage.LabelHints) ([]string, error) {
 	names, err := p.Names()
-	if err != nil || len(ms) == 0 {
-		return slices.Clone(names), err
-	}
-	set, err := Select(ctx, p, ms...)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +142,9 @@ func LabelNames(ctx context.Context, p Postings, ms ...*labels.Matcher) ([]strin
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if hints != nil && hints.Limit > 0 && len(out) == hints.Limit {
+			break
 		}
 		in, err := p.NameIn(set, name)
 		if err != nil {
@@ -156,16 +157,12 @@ func LabelNames(ctx context.Context, p Postings, ms ...*labels.Matcher) ([]strin
 	return out, nil
 }
 
-// LabelValues returns the values that the label name has in the series that match all of the
-// matchers, in ascending order. The slice belongs to the caller.
-func LabelValues(ctx context.Context, p Postings, name string, ms ...*labels.Matcher) ([]string, error) {
-	if len(ms) == 0 {
-		values, err := p.Values(name)
-		return slices.Clone(values), err
+// ValuesIn returns the values that the label name has in the series of set, in ascending order,
+// no more than the hints want. The slice belongs to the caller.
+func ValuesIn(ctx context.Context, p Postings, set *roaring.Bitmap, name string, hints *storage.LabelHints) ([]string, error) {
+	values, err := p.ValuesIn(ctx, set, name)
+	if hints != nil && hints.Limit > 0 && len(values) > hints.Limit {
+		values = values[:hints.Limit]
 	}
-	set, err := Select(ctx, p, ms...)
-	if err != nil {
-		return nil, err
-	}
-	return p.ValuesIn(ctx, set, name)
+	return slices.Clone(values), err
 }

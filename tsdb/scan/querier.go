@@ -165,24 +165,8 @@ func (q *Querier) LabelNames(ctx context.Context, hints *storage.LabelHints, ms 
 	if err != nil {
 		return nil, nil, err
 	}
-	names, err := q.block.Reader.Names()
-	if err != nil {
-		return nil, nil, err
-	}
-	var out []string
-	for _, name := range names {
-		if hints != nil && hints.Limit > 0 && len(out) == hints.Limit {
-			break
-		}
-		in, err := q.block.Reader.NameIn(ids, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if in {
-			out = append(out, name)
-		}
-	}
-	return out, nil, ctx.Err()
+	names, err := index.NamesIn(ctx, q.block.Reader, ids, hints)
+	return names, nil, err
 }
 
 // LabelValues returns the values of a label name in the series that match.
@@ -191,11 +175,8 @@ func (q *Querier) LabelValues(ctx context.Context, name string, hints *storage.L
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err := q.block.Reader.ValuesIn(ctx, ids, name)
-	if hints != nil && hints.Limit > 0 && len(values) > hints.Limit {
-		values = values[:hints.Limit]
-	}
-	return slices.Clone(values), nil, err
+	values, err := index.ValuesIn(ctx, q.block.Reader, ids, name, hints)
+	return values, nil, err
 }
 
 // Exemplars returns the exemplars in the range of the series that match any of
