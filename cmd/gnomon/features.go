@@ -61,7 +61,7 @@ var features = []feature{
 	{"fast-startup", nil, inherentNote},
 	{"histograms-st-encoding", nil, inherentNote},
 	{"memory-snapshot-on-shutdown", nil, inherentNote},
-	{"metadata-wal-records", nil, "metadata is not written to the log yet"},
+	{"metadata-wal-records", nil, "metadata is always written to the log"},
 	{"native-histograms", nil, "use scrape_native_histograms in the configuration file instead"},
 	{"old-ui", nil, "there is no other UI"},
 	{"ooo-native-histograms", nil, "it is always on"},
