@@ -20,6 +20,7 @@ each = @set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
 
 FUZZTIME ?= 20s
 SOAKTIME ?= 1h
+SOAKSEEDS ?= 3000
 ARGS     ?=
 
 .PHONY: help build run test lint unit e2e race fuzz bench soak clean
@@ -61,7 +62,8 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 bench: ## every benchmark once
 	$(call each,$(UNIT),go test -run '^$$' -bench . -benchmem ./...)
 
-soak: build ## kill the server under load for SOAKTIME (1h)
+soak: build ## random lives of the database, every failure of the disk, and kills of the server under load for SOAKTIME (1h)
+	go test -count=1 -timeout=0 -run '^(TestAgreesWithModel|TestFailingOperation|TestCrash)$$' ./tsdb -args -seeds=$(SOAKSEEDS) -sweep-step=1
 	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon go test -count=1 -timeout=0 -run '^TestCrash$$' -v . -args -soak=$(SOAKTIME)
 
 clean: ## remove what build made; data stays

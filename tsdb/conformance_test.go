@@ -2,8 +2,6 @@ package tsdb
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -61,15 +59,3 @@ func harness() storagetest.Harness {
 }
 
 func TestConformance(t *testing.T) { storagetest.Run(t, harness()) }
-
-// seeds and firstSeed choose the random runs of TestAgreesWithModel.
-var (
-	seeds     = flag.Uint64("seeds", 20, "how many runs of random operations")
-	firstSeed = flag.Uint64("first-seed", 0, "seed of the first run of random operations")
-)
-
-func TestAgreesWithModel(t *testing.T) {
-	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { storagetest.RunRandom(t, harness(), seed, 300) })
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
@@ -82,9 +83,12 @@ func (r *randomRun) step() string {
 			r.h.Flush(r.t, r.store)
 		}
 		return "flush"
-	case n < 91:
+	case n < 90:
 		r.reopen()
 		return "reopen"
+	case n < 91:
+		r.crash()
+		return "crash"
 	default:
 		r.compare()
 		return "compare"
@@ -249,10 +253,52 @@ func (r *randomRun) reopen() {
 	r.store = r.h.Reopen(r.t, r.store)
 }
 
+// crash leaves the store's groups as they are: nobody closed them.
+func (r *randomRun) crash() {
+	if r.h.Crash == nil {
+		return
+	}
+	for _, g := range r.groups {
+		require.NoError(r.t, g.model.Close())
+	}
+	r.groups = nil
+	r.store = r.h.Crash(r.t, r.store)
+}
+
 func (r *randomRun) compare() {
-	requireEqualHistograms(r.t, ReadAll(r.t, r.model), ReadAll(r.t, r.store))
-	mint := Base + r.rng.Int64N(r.now-Base+1)
+	kept := int64(math.MinInt64)
+	if r.h.Retention > 0 {
+		kept = r.now - r.h.Retention
+		requireNothingNew(r.t, ReadAll(r.t, r.model), ReadAll(r.t, r.store))
+	}
+	all := labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*")
+	requireEqualHistograms(r.t, Read(r.t, r.model, kept, math.MaxInt64, all), Read(r.t, r.store, kept, math.MaxInt64, all))
+	mint := max(kept, Base+r.rng.Int64N(r.now-Base+1))
 	maxt := mint + r.rng.Int64N(1_000_000)
 	m := labels.MustNewMatcher(labels.MatchRegexp, "i", "[0-9]")
 	requireEqualHistograms(r.t, Read(r.t, r.model, mint, maxt, m), Read(r.t, r.store, mint, maxt, m))
+}
+
+// requireNothingNew fails if a store shows a sample that the model has not: what
+// retention leaves is a part of what was written.
+func requireNothingNew(t testing.TB, all, left Contents) {
+	t.Helper()
+	for name, samples := range left {
+		have := map[int64]*Sample{}
+		for i := range all[name] {
+			have[all[name][i].T] = &all[name][i]
+		}
+		for i := range samples {
+			got := samples[i]
+			want, ok := have[got.T]
+			if !ok {
+				t.Fatalf("%s has a sample that nobody wrote, or that was deleted:%s", name, text(samples[i:i+1]))
+			}
+			expected := *want
+			forgetHint(&expected, &got)
+			if !expected.Equal(&got) {
+				t.Fatalf("%s: want%s, got%s", name, text([]Sample{*want}), text(samples[i:i+1]))
+			}
+		}
+	}
 }

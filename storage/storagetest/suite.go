@@ -26,6 +26,14 @@ type Harness struct {
 	// together. It changes nothing that a reader sees. nil if there is nothing
 	// to move.
 	Flush func(t testing.TB, s storage.Store)
+	// Crash ends the store without closing it, as a loss of power would, and
+	// opens what is left, which must be all that was acknowledged. nil if the
+	// store promises no such thing.
+	Crash func(t testing.TB, s storage.Store) storage.Store
+	// Retention is how long the store keeps samples, milliseconds: what is older,
+	// compared with the newest sample, may be gone after Flush. 0 is for ever.
+	// It must be longer than random operations are late (50 minutes).
+	Retention int64
 }
 
 // Base is the time that the suite's samples start at, milliseconds.
