@@ -3,6 +3,7 @@ package compact
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,8 +12,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
-	"github.com/gnomonhq/gnomon/storage"
-	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 )
 
@@ -42,8 +41,8 @@ func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) 
 	if err != nil {
 		return block.Meta{}, fmt.Errorf("write block %s: %w", id, err)
 	}
-	sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: map[timelineKey]uint32{}}
-	n, err := writeSeries(ctx, sw, sources)
+	sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: NewTimelines(w)}
+	n, err := writeSeries(ctx, sw, Union(sources...))
 	if err == nil && n == 0 {
 		return block.Meta{}, w.Abort()
 	}
@@ -65,37 +64,13 @@ func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) 
 	return meta, nil
 }
 
-// writeSeries writes the union of the sources and returns how many series there
-// were.
-func writeSeries(ctx context.Context, sw *seriesWriter, sources []Source) (n int, err error) {
-	heads := make([]*Series, len(sources))
-	advance := func(i int) error {
-		heads[i] = nil
-		if sources[i].Next() {
-			s := sources[i].Series()
-			heads[i] = &s
-		}
-		return sources[i].Err()
-	}
-	for i := range sources {
-		if err := advance(i); err != nil {
-			return n, err
-		}
-	}
-	for {
+// writeSeries writes the series of a source and returns how many there were.
+func writeSeries(ctx context.Context, sw *seriesWriter, source Source) (n int, err error) {
+	for source.Next() {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		least := leastOf(heads)
-		if len(least) == 0 {
-			return n, nil
-		}
-		its := make([]storage.BatchIterator, len(least))
-		for k, i := range least {
-			its[k] = heads[i].Batches
-		}
-		series := *heads[least[0]]
-		series.Batches = batch.Merge(its...)
+		series := source.Series()
 		wrote, err := sw.write(&series)
 		if err != nil {
 			return n, fmt.Errorf("series %s: %w", series.Labels, err)
@@ -103,33 +78,8 @@ func writeSeries(ctx context.Context, sw *seriesWriter, sources []Source) (n int
 		if wrote {
 			n++
 		}
-		for _, i := range least {
-			if err := advance(i); err != nil {
-				return n, err
-			}
-		}
 	}
-}
-
-// leastOf returns the sources that are at the least series.
-func leastOf(heads []*Series) []int {
-	var least []int
-	for i, h := range heads {
-		if h == nil {
-			continue
-		}
-		c := -1
-		if len(least) > 0 {
-			c = block.Compare(h.Labels, heads[least[0]].Labels)
-		}
-		switch {
-		case c < 0:
-			least = append(least[:0], i)
-		case c == 0:
-			least = append(least, i)
-		}
-	}
-	return least
+	return n, errors.Join(source.Err(), ctx.Err())
 }
 
 // Merge joins blocks to one and returns its meta. The ULID is zero if nothing

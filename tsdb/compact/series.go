@@ -1,9 +1,6 @@
 package compact
 
 import (
-	"encoding/binary"
-
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/histogram"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -23,8 +20,7 @@ const chunkRows = 480
 type seriesWriter struct {
 	w         *block.Writer
 	align     int64
-	timelines map[timelineKey]uint32
-	hashed    []byte
+	timelines *Timelines
 
 	// The samples of the series, all of them; of those of a kind the values.
 	times  []int64
@@ -35,13 +31,6 @@ type seriesWriter struct {
 	hs     []*histogram.Histogram
 	fhs    []*histogram.FloatHistogram
 	chunks []block.Chunk
-}
-
-// timelineKey tells timelines apart: by their ends, their length and a hash.
-type timelineKey struct {
-	first, last int64
-	rows        int
-	hash        uint64
 }
 
 // write reads the series and writes it. A series without samples is left out.
@@ -114,7 +103,7 @@ func (sw *seriesWriter) rangeOf(times []int64) int64 {
 // part writes the samples from <= i < end, which share a timeline, as chunks of
 // one kind each.
 func (sw *seriesWriter) part(from, end int) error {
-	timeline, err := sw.timeline(sw.times[from:end])
+	timeline, err := sw.timelines.Add(sw.times[from:end])
 	if err != nil {
 		return err
 	}
@@ -167,21 +156,4 @@ func (sw *seriesWriter) chunk(timeline uint32, base, lo, hi int) error {
 	}
 	sw.chunks = append(sw.chunks, c)
 	return nil
-}
-
-// timeline returns the number of a timeline, stored once.
-func (sw *seriesWriter) timeline(times []int64) (uint32, error) {
-	sw.hashed = sw.hashed[:0]
-	for _, t := range times {
-		sw.hashed = binary.LittleEndian.AppendUint64(sw.hashed, uint64(t))
-	}
-	key := timelineKey{times[0], times[len(times)-1], len(times), xxhash.Sum64(sw.hashed)}
-	if n, ok := sw.timelines[key]; ok {
-		return n, nil
-	}
-	n, err := sw.w.AddTimeline(times)
-	if err == nil {
-		sw.timelines[key] = n
-	}
-	return n, err
 }

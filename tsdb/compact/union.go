@@ -1,0 +1,85 @@
+package compact
+
+import (
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/batch"
+	"github.com/gnomonhq/gnomon/tsdb/block"
+)
+
+// Union is the union of sources. A series that is in several has the union of
+// its samples; where two have a sample at the same time, the earlier source
+// wins.
+func Union(sources ...Source) Source {
+	return &union{sources: sources, heads: make([]*Series, len(sources))}
+}
+
+type union struct {
+	sources []Source
+	started bool
+	// heads has the series that each source is at, nil where it is at its end;
+	// least are the sources that are at the least one.
+	heads []*Series
+	least []int
+	err   error
+}
+
+// Next moves the sources on that are at the current series.
+func (u *union) Next() bool {
+	if !u.started {
+		u.started = true
+		for i := range u.sources {
+			u.advance(i)
+		}
+	}
+	for _, i := range u.least {
+		u.advance(i)
+	}
+	u.least = leastOf(u.least[:0], u.heads)
+	return u.err == nil && len(u.least) > 0
+}
+
+func (u *union) advance(i int) {
+	u.heads[i] = nil
+	if u.sources[i].Next() {
+		s := u.sources[i].Series()
+		u.heads[i] = &s
+	}
+	if err := u.sources[i].Err(); err != nil && u.err == nil {
+		u.err = err
+	}
+}
+
+// Series returns the current series. What it has beside samples is the earliest
+// source's.
+func (u *union) Series() Series {
+	its := make([]storage.BatchIterator, len(u.least))
+	for k, i := range u.least {
+		its[k] = u.heads[i].Batches
+	}
+	series := *u.heads[u.least[0]]
+	series.Batches = batch.Merge(its...)
+	return series
+}
+
+// Err returns the first error of a source.
+func (u *union) Err() error { return u.err }
+
+// leastOf appends the sources that are at the least series.
+func leastOf(least []int, heads []*Series) []int {
+	for i, h := range heads {
+		if h == nil {
+			continue
+		}
+		c := -1
+		if len(least) > 0 {
+			c = block.Compare(h.Labels, heads[least[0]].Labels)
+		}
+		switch {
+		case c < 0:
+			least = append(least[:0], i)
+		case c == 0:
+			least = append(least, i)
+		}
+	}
+	return least
+}
