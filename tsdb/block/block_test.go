@@ -190,7 +190,7 @@ func TestWriterRefuses(t *testing.T) {
 	require.NoError(t, err)
 	values := encoding.AppendFloats(nil, []float64{1})
 	for what, c := range map[string]Chunk{
-		"kind 3":         {Kind: 3, Rows: 1, Values: values},
+		"kind 4":         {Kind: 4, Rows: 1, Values: values},
 		"timeline 1":     {Timeline: 1, Rows: 1, Values: values},
 		"rows 0+0":       {Values: values},
 		"rows 1+3":       {FirstRow: 1, Rows: 3, Values: values},

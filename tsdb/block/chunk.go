@@ -9,6 +9,10 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
 
+// KindRollup is the kind of the chunks of a rollup, whose values are buckets: see package
+// rollup. It is no kind of samples.
+const KindRollup storage.Kind = 3
+
 // Chunk is a run of one series' values over the rows of a timeline, as it is written.
 type Chunk struct {
 	Kind storage.Kind
@@ -24,7 +28,8 @@ type Chunk struct {
 	// empty if there is none.
 	StartTimes []byte
 	// Values are the values as encoding.AppendFloats, AppendHistograms or
-	// AppendFloatHistograms made them, one per present row. The writer does not decode them.
+	// AppendFloatHistograms made them, one per present row; of KindRollup as package rollup
+	// did. The writer does not decode them.
 	Values []byte
 }
 
@@ -39,7 +44,7 @@ func (c *Chunk) values() int {
 // check holds a chunk against its timeline.
 func (c *Chunk) check(timelines []timelineEntry) error {
 	switch {
-	case c.Kind > storage.KindFloatHistogram:
+	case c.Kind > KindRollup:
 		return fmt.Errorf("chunk of kind %d", c.Kind)
 	case int(c.Timeline) >= len(timelines):
 		return fmt.Errorf("chunk of timeline %d, there are %d", c.Timeline, len(timelines))
@@ -144,7 +149,7 @@ func readChunkRef(r *byteReader, base uint32, timelines []timelineEntry) (c Chun
 	c.HasPresence, c.HasStartTimes = flags&chunkPresence != 0, flags&chunkStartTimes != 0
 	c.Timeline, c.FirstRow, c.Rows = r.uint32(), r.uint32(), r.uint32()
 	c.at = readLocation(r, base)
-	if r.bad || flags&^chunkFlags != 0 || c.Kind > storage.KindFloatHistogram || int64(c.Timeline) >= int64(len(timelines)) {
+	if r.bad || flags&^chunkFlags != 0 || int64(c.Timeline) >= int64(len(timelines)) {
 		return c, false
 	}
 	return c, c.Rows > 0 && uint64(c.FirstRow)+uint64(c.Rows) <= uint64(timelines[c.Timeline].rows)

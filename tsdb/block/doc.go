@@ -53,7 +53,7 @@
 //	chunk      presence, if it has one: ceil(rows/8) bytes, row i at bit i%8 of byte i/8
 //	           start timestamps, if it has them: uvarint length, encoding.AppendTimes
 //	           values: encoding.AppendFloats, AppendHistograms or AppendFloatHistograms,
-//	           one per row that is present
+//	           or buckets as package rollup has them; one per row that is present
 //	timeline   encoding.AppendTimes, strictly ascending
 //	exemplars  of a series: uvarint count, then each: a byte, 1 if it has a time; svarint
 //	           time minus the one before; 8 bytes value; uvarint number of labels, a string name
@@ -89,7 +89,7 @@
 //	  metadata: uvarint symbols of type, unit, help
 //	  exemplars: location
 //	  uvarint number of chunks, each:
-//	    byte     bits 0-1 kind: 0 floats, 1 histograms, 2 float histograms;
+//	    byte     bits 0-1 kind: 0 floats, 1 histograms, 2 float histograms, 3 buckets;
 //	             4 presence, 8 start timestamps
 //	    uvarint  timeline, uvarint first row, uvarint rows
 //	    location

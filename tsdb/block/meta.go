@@ -52,6 +52,7 @@ type Meta struct {
 
 // Stats count what is in a block.
 type Stats struct {
+	// NumSamples counts samples, of a rollup buckets.
 	NumSamples          uint64 `json:"numSamples"`
 	NumFloatSamples     uint64 `json:"numFloatSamples"`
 	NumHistogramSamples uint64 `json:"numHistogramSamples"`

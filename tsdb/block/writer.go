@@ -273,9 +273,10 @@ func (w *Writer) count(c *Chunk) {
 	n := uint64(c.values())
 	w.stats.NumChunks++
 	w.stats.NumSamples += n
-	if c.Kind == storage.KindFloat {
+	switch c.Kind {
+	case storage.KindFloat:
 		w.stats.NumFloatSamples += n
-	} else {
+	case storage.KindHistogram, storage.KindFloatHistogram:
 		w.stats.NumHistogramSamples += n
 	}
 }

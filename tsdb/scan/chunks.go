@@ -111,6 +111,8 @@ func (c *Chunks) load(ref *block.ChunkRef) error {
 	c.ref, c.times, c.at, c.end = *ref, times, lo, hi
 	n := 0
 	switch ref.Kind {
+	case block.KindRollup:
+		return fmt.Errorf("block %s has buckets, not samples", c.block.Reader.Dir())
 	case storage.KindHistogram:
 		c.hs, _, err = encoding.DecodeHistograms(c.hs[:0], data.Values)
 		n = len(c.hs)
