@@ -2,12 +2,11 @@ package head
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
@@ -21,45 +20,6 @@ func benchHead(b testing.TB) *Head {
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, h.Close()) })
 	return h
-}
-
-// benchTarget is a target like the recorded ones: of its series six in ten are
-// constant, two count up by integers now and then, the others always, and one in
-// fifty is a float without an exact decimal.
-type benchTarget struct {
-	group storage.Group
-	row   storage.Row
-	rng   *rand.Rand
-}
-
-func newBenchTarget(b testing.TB, h *Head, n, columns int) *benchTarget {
-	g, err := h.OpenGroup(storage.GroupOptions{Origin: fmt.Sprint(n)})
-	require.NoError(b, err)
-	t := &benchTarget{group: g, rng: rand.New(rand.NewPCG(uint64(n), 1))}
-	t.row.Values = make([]float64, columns)
-	for c := range columns {
-		_, err := g.AddColumn(labels.FromStrings(
-			model.MetricNameLabel, fmt.Sprintf("some_subsystem_metric_%d_total", c/10), "code", fmt.Sprint(200+c%10),
-			"handler", "/api/v1/query_range", "instance", fmt.Sprintf("host-%d.example.com:9100", n), "job", "node"))
-		require.NoError(b, err)
-		t.row.Values[c] = float64(t.rng.IntN(1_000_000))
-	}
-	return t
-}
-
-func (t *benchTarget) next() *storage.Row {
-	t.row.T += 15_000
-	for c := range t.row.Values {
-		switch {
-		case c%50 == 49:
-			t.row.Values[c] += t.rng.Float64()
-		case c%10 >= 8:
-			t.row.Values[c] += float64(t.rng.IntN(100))
-		case c%10 >= 6 && t.rng.IntN(8) == 0:
-			t.row.Values[c]++
-		}
-	}
-	return &t.row
 }
 
 // BenchmarkAppendRow appends rows to one group, log and sealing included.
@@ -76,6 +36,7 @@ func BenchmarkAppendRow(b *testing.B) {
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := -cpuTime()
 			for i := range b.N {
 				r := rows[i%len(rows)]
 				r.T = int64(i+1) * 15_000
@@ -84,16 +45,31 @@ func BenchmarkAppendRow(b *testing.B) {
 				}
 				if i%480 == 479 { // as after a cut: memory stays level
 					b.StopTimer()
+					cpu += cpuTime()
 					require.NoError(b, h.Truncate(r.T, 0))
+					cpu -= cpuTime()
 					b.StartTimer()
 				}
 			}
+			cpu += cpuTime()
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*columns), "ns/sample")
+			b.ReportMetric(float64(cpu)/float64(b.N*columns), "cpu-ns/sample")
 		})
 	}
 }
 
-// BenchmarkMemory reports the heap per series of targets with two hours of rows.
+// cpuTime returns the processor time of the process so far, which other
+// processes disturb less than the clock.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkMemory reports the heap per series of targets with two hours of rows,
+// everything counted: what writers hold of a series, too.
 func BenchmarkMemory(b *testing.B) {
 	const targets, columns, rows = 100, 1000, 480
 	for range b.N {
