@@ -19,6 +19,8 @@ type builder struct {
 	hs     []*histogram.Histogram
 	fhs    []*histogram.FloatHistogram
 	column columnBuffer
+	strip  stripBuffer
+	even   storage.Bitmap
 }
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
@@ -44,11 +46,7 @@ func (b *builder) end() *segment {
 // mask, ascending. No value is an absent column.
 func (b *builder) addFloats(values []float64, rows rowMask) {
 	if len(values) > 0 {
-		if b.seg.short {
-			b.data = appendShort(b.data, values)
-		} else {
-			b.data = encoding.AppendFloats(b.data, values)
-		}
+		b.data = encoding.AppendFloats(b.data, values)
 		if len(values) < b.seg.rows() {
 			b.seg.partial = append(b.seg.partial, maskedPlace{int32(len(b.seg.offsets) - 1), rows})
 		}

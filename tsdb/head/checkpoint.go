@@ -176,8 +176,8 @@ func (c *checkpointer) group(g *group) error {
 			return err
 		}
 	}
-	if v.rows > 0 {
-		if err := c.segment(enc, sealWindow(v.window, v.rows), base); err != nil {
+	if v.window.rows() > 0 {
+		if err := c.segment(enc, sealWindow(&v.window), base); err != nil {
 			return err
 		}
 	}
@@ -196,8 +196,8 @@ func (c *checkpointer) group(g *group) error {
 // lastLayout returns the layout of the newest row.
 func (v *groupView) lastLayout() *layout {
 	switch {
-	case v.rows > 0:
-		return v.window.rows[v.rows-1].layout
+	case v.window.rows() > 0:
+		return v.window.layout(v.window.rows() - 1)
 	case len(v.segments) > 0:
 		return v.segments[len(v.segments)-1].layout
 	default:

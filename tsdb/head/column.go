@@ -79,9 +79,9 @@ func (c *columnBuffer) hide(m rowMask) {
 func (c *columnBuffer) readSegment(s *segment, place int) error {
 	rows := s.rows()
 	data, mask := s.floats(place)
-	if s.short || !c.readConstant(data, mask, rows) {
+	if !c.readConstant(data, mask, rows) {
 		c.reset(rows)
-		if err := c.readFloats(data, mask, s.short); err != nil {
+		if err := c.readFloats(data, mask); err != nil {
 			return err
 		}
 	}
@@ -110,9 +110,7 @@ func (c *columnBuffer) readConstant(data []byte, mask rowMask, rows int) bool {
 		return false
 	}
 	c.reset(rows)
-	for i := range c.values {
-		c.values[i] = v
-	}
+	fill(c.values, v)
 	c.fillFloats()
 	return true
 }
@@ -124,17 +122,12 @@ func (c *columnBuffer) fillFloats() {
 	}
 }
 
-func (c *columnBuffer) readFloats(data []byte, mask rowMask, short bool) (err error) {
+func (c *columnBuffer) readFloats(data []byte, mask rowMask) error {
 	if len(data) == 0 {
 		return nil
 	}
 	rows, present := len(c.kinds), mask.count()
-	values := c.values[:0]
-	if short {
-		values, err = decodeShort(values, data, present)
-	} else {
-		values, _, err = encoding.DecodeFloats(values, data)
-	}
+	values, _, err := encoding.DecodeFloats(c.values[:0], data)
 	if err != nil {
 		return err
 	}
@@ -188,23 +181,34 @@ func (c *columnBuffer) readHistograms(h *histogramColumn) error {
 	return nil
 }
 
-// readWindow takes the cells of a series in a column from the first rows of a
-// window. The histograms stay the window's.
-func (c *columnBuffer) readWindow(w *window, rows int, s *series, col uint32) {
+// readWindow takes the cells of a series in a column from a window. The
+// histograms stay the window's.
+func (c *columnBuffer) readWindow(w *windowView, s *series, col uint32) {
+	rows := w.rows()
 	c.reset(rows)
+	if int(col) >= len(w.strips)*64 {
+		return
+	}
+	w.floats(c.values, col)
+	if len(w.layouts) == 1 && len(w.uneven) == 0 {
+		if w.layouts[0].layout.series(col) == s {
+			c.fillFloats()
+		}
+		return
+	}
 	floats := 0
 	for r := range rows {
-		row := &w.rows[r]
-		if row.layout.series(col) != s {
+		if w.layout(r).series(col) != s {
 			continue
 		}
-		if row.hasFloat(col) {
-			c.kinds[r], c.values[r] = cellFloat, row.values[col]
+		u := w.unevenRow(r)
+		if u.hasFloat(col) {
+			c.kinds[r] = cellFloat
 			floats++
-		} else if cell := row.cell(col); cell != nil {
+		} else if cell := u.cell(col); cell != nil {
 			c.setHistogram(r, cell.h, cell.fh)
 		}
-		if st := row.start(col); st != 0 {
+		if st := u.start(col); st != 0 {
 			if len(c.starts) != rows {
 				c.starts = resized(c.starts, rows)
 				clear(c.starts)

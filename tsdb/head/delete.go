@@ -127,7 +127,7 @@ func (h *Head) deleteSeries(list []*series, mint, maxt int64) error {
 func (g *group) delete(places []extra, mint, maxt int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if lo, hi := spanOf(g.rmu.window.times[:g.rmu.rows], mint, maxt); lo < hi {
+	if lo, hi := spanOf(g.rmu.window.times, mint, maxt); lo < hi {
 		g.sealLocked()
 	}
 	for _, p := range places {

@@ -7,18 +7,18 @@
 //
 // # Groups
 //
-// A group has a timeline and columns. Its rows are, oldest first,
+// A group has a timeline and columns. Its rows are, oldest first:
 //
-//	segments   columns, encoded; 120 rows and more, or a few short ones
-//	window     up to 16 rows, as they came
+//	segments   columns, encoded; usually of 120 rows
+//	window     up to 120 rows: the first as it came, of the others what changed
 //
-// A full window is sealed: transposed and encoded, column by column, into a
-// short segment. When short segments have 120 rows together they are merged
-// into one. A segment is one piece of memory for all of its columns, and an
-// offset each; what few columns have (absent rows, histograms, start
-// timestamps, deletions) is kept aside. A row says which series each column had
-// (its layout, shared by all rows until a column changes hands), so a column
-// can be given to another series at any time.
+// A full window is sealed: turned into columns and encoded, column by column,
+// into a segment. Windows with many changes are sealed earlier; short segments
+// are merged when they have 120 rows together. A segment is one piece of memory
+// for all of its columns, and an offset each; what few columns have (absent
+// rows, histograms, start timestamps, deletions) is kept aside. A row says which
+// series each column had (its layout, shared by all rows until a column changes
+// hands), so a column can be given to another series at any time.
 //
 // # Loose samples
 //

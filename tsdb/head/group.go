@@ -37,6 +37,10 @@ type group struct {
 	// elsewhere that may be newer than the last row: see series.
 	checked storage.Bitmap
 	lastT   int64
+	// latest has the last float of each column; windowLimit is how many rows the
+	// window may have.
+	latest      []float64
+	windowLimit int
 	// enc codes rows for the log. The rest waits for the next write to it.
 	enc             *wal.RowEncoder
 	logged          bool // the group's definition is in the log
@@ -52,13 +56,15 @@ type group struct {
 		sync.Mutex
 		segments []*segment // replaced, never changed
 		window   *window
-		rows     int // rows of the window that are published
 	}
 }
 
 func newGroup(h *Head, id uint64, origin string) *group {
 	g := &group{head: h, id: id, origin: origin, current: &layout{}, lastT: minTime, enc: wal.NewRowEncoder(id)}
 	g.rmu.window = &window{}
+	// Groups that begin together do not seal together, nor have full windows at
+	// the same time.
+	g.windowLimit = windowRows/4 + int(id*37%(windowRows*3/4))
 	return g
 }
 
@@ -233,7 +239,7 @@ func (g *group) endLocked() {
 	g.rmu.window = &window{first: g.rmu.window.first}
 	g.rmu.Unlock()
 	g.closed, g.current, g.checked, g.free = true, &layout{}, nil, nil
-	g.enc, g.appending = nil, rowAppend{}
+	g.enc, g.appending, g.latest = nil, rowAppend{}, nil
 }
 
 func (g *group) errClosed() error { return fmt.Errorf("group %q: %w", g.origin, storage.ErrClosed) }

@@ -2,8 +2,8 @@ package head
 
 import "math/bits"
 
-// maxSegmentRows bounds the rows of a segment: short ones are merged when they
-// have chunkRows together, each has at most windowRows.
+// maxSegmentRows bounds the rows of a segment: those shorter than chunkRows are
+// merged when they have so many together, each has at most windowRows.
 const (
 	chunkRows      = 120
 	maxSegmentRows = chunkRows + windowRows

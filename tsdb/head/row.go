@@ -272,58 +272,54 @@ func (g *group) keepHistogramsLocked(a *rowAppend, t int64) {
 }
 
 // publishLocked copies the row into the window, keeping its histograms, and
-// shows it to readers.
+// shows it to readers. whole says that each of its values is a sample, floats
+// which are.
 func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap) {
-	w, n := g.rmu.window, g.rmu.rows
-	row := &w.rows[n]
-	w.times[n] = r.T
-	row.layout, g.published = g.current, true
-	row.values = append(roomFor(row.values, len(r.Values)), r.Values...)
-	row.allSet = whole
-	row.present = row.present[:0]
-	if !whole {
-		row.present = append(row.present, floats...)
-	}
-	row.starts = append(row.starts[:0], r.StartTimes...)
-	row.cells = row.cells[:0]
-	for _, h := range r.Histograms {
-		row.cells = append(row.cells, histogramCell{uint32(h.Column), h.Histogram, h.FloatHistogram})
-	}
-	g.rmu.Lock()
-	g.rmu.rows = n + 1
-	g.rmu.Unlock()
-	g.lastT = r.T
-	if n+1 == windowRows {
+	columns := len(g.current.cols)
+	if len(g.rmu.window.times) > 0 && !g.rmu.window.fits(columns) {
 		g.sealLocked()
 	}
-}
-
-// roomFor returns an empty slice with room for n values and little more.
-func roomFor(s []float64, n int) []float64 {
-	if cap(s) < n {
-		return make([]float64, 0, n)
+	for len(g.latest) < columns {
+		g.latest = append(slices.Grow(g.latest, columns-len(g.latest)), 0)
 	}
-	return s[:0]
+	w := g.rmu.window
+	w.begin(columns)
+	w.put(r.Values, g.latest, floats)
+	var uneven *unevenRow
+	if !whole || len(r.Values) < columns || len(r.StartTimes) > 0 {
+		uneven = &unevenRow{floats: slices.Clone(floats), starts: slices.Clone(r.StartTimes)}
+		for _, h := range r.Histograms {
+			uneven.cells = append(uneven.cells, histogramCell{uint32(h.Column), h.Histogram, h.FloatHistogram})
+		}
+	}
+	g.published = true
+	g.rmu.Lock()
+	w.publish(r.T, g.current, uneven)
+	g.rmu.Unlock()
+	g.lastT = r.T
+	if len(w.times) >= g.windowLimit || w.stored > windowValues*columns {
+		g.sealLocked()
+	}
 }
 
 // sealLocked turns the window into a segment, and merges short segments into a
 // long one when there are enough.
 func (g *group) sealLocked() {
-	n := g.rmu.rows
-	if n == 0 {
+	w := g.rmu.window
+	if len(w.times) == 0 {
 		return
 	}
-	w := g.rmu.window
-	seg := sealWindow(w, n)
+	v := w.view()
+	seg := sealWindow(&v)
 	segments := append(slices.Clip(g.rmu.segments), seg)
 	segments = g.mergeShort(segments)
-	next := seg.first + uint64(n)
+	g.windowLimit = windowRows
 	g.rmu.Lock()
-	g.rmu.segments, g.rmu.rows = segments, 0
+	g.rmu.segments = segments
 	if w.pins.Load() > 0 {
 		g.rmu.window = &window{}
 	}
-	g.rmu.window.reset(next)
+	g.rmu.window.reset(seg.first + uint64(seg.rows()))
 	g.rmu.Unlock()
 }
 

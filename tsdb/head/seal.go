@@ -1,76 +1,107 @@
 package head
 
 import (
-	"bytes"
-	"encoding/binary"
-	"math"
 	"slices"
 
 	"github.com/gnomonhq/gnomon/storage"
 )
 
-// sealWindow turns the first rows of a window into a segment: it transposes
-// them and encodes each column.
-func sealWindow(w *window, rows int) *segment {
+// sealWindow turns the rows of a window into a segment: column by column, and
+// without a look at the values of those that did not change.
+func sealWindow(w *windowView) *segment {
 	b := builders.Get().(*builder)
 	defer builders.Put(b)
-	main := w.rows[rows-1].layout
-	extras := windowExtras(w, rows, main)
-	b.begin(w.first, slices.Clone(w.times[:rows]), main, extras)
-	b.seg.short = true
-	plain := plainColumns(w, rows, main)
-	b.values = resized(b.values, rows)
-	for c := range plain {
-		if main.cols[c] == nil {
-			b.addFloats(nil, rowMask{})
-			continue
-		}
-		for r := range rows {
-			b.values[r] = w.rows[r].values[c]
-		}
-		b.addFloats(b.values[:rows], rowMask{})
-	}
-	for c := plain; c < len(main.cols); c++ {
-		if main.cols[c] == nil {
-			b.addFloats(nil, rowMask{})
-			continue
-		}
-		b.column.readWindow(w, rows, main.cols[c], uint32(c))
-		b.addColumn(&b.column)
+	rows := w.rows()
+	main := w.layout(rows - 1)
+	extras := windowExtras(w, main)
+	b.begin(w.first, slices.Clone(w.times), main, extras)
+	b.even = evenColumns(b.even, w, main)
+	for from := 0; from < len(main.cols); from += 64 {
+		b.addStrip(w, from, main.cols[from:min(from+64, len(main.cols))])
 	}
 	for _, e := range extras {
-		b.column.readWindow(w, rows, e.series, e.col)
+		b.column.readWindow(w, e.series, e.col)
 		b.addColumn(&b.column)
 	}
 	return b.end()
 }
 
-// plainColumns returns how many columns from 0 on have the same series and a
-// float in every row, and no start timestamps: the usual window as a whole.
-func plainColumns(w *window, rows int, main *layout) int {
-	n := len(main.cols)
-	for r := range rows {
-		row := &w.rows[r]
-		if row.layout != main || !row.allSet || len(row.starts) > 0 {
-			return 0
+// addStrip adds up to 64 columns of a window.
+func (b *builder) addStrip(w *windowView, from int, cols []*series) {
+	rows := w.rows()
+	changing := w.decode(&b.strip, from>>6)
+	for i, s := range cols {
+		c := from + i
+		switch {
+		case s == nil:
+			b.addFloats(nil, rowMask{})
+		case !b.even.Has(storage.Column(c)):
+			b.column.readWindow(w, s, uint32(c))
+			b.addColumn(&b.column)
+		case changing>>i&1 != 0:
+			b.addFloats(b.strip[i][:rows], rowMask{})
+		default:
+			b.values = resized(b.values, rows)
+			w.floats(b.values[:1], uint32(c))
+			fill(b.values[1:], b.values[0])
+			b.addFloats(b.values, rowMask{})
 		}
-		n = min(n, len(row.values))
 	}
-	return n
+}
+
+func fill(dst []float64, v float64) {
+	for i := range dst {
+		dst[i] = v
+	}
+}
+
+// evenColumns returns the columns of main that have the same series and a float
+// in every row, and no start timestamps: nearly always all of them.
+func evenColumns(even storage.Bitmap, w *windowView, main *layout) storage.Bitmap {
+	n := len(main.cols)
+	even = even[:0].Grow(n)
+	for i := range even {
+		even[i] = ^uint64(0)
+	}
+	for _, run := range w.layouts {
+		if run.layout == main {
+			continue
+		}
+		for c, s := range main.cols {
+			if run.layout.series(uint32(c)) != s {
+				even.Unset(storage.Column(c))
+			}
+		}
+	}
+	for i := range w.uneven {
+		u := &w.uneven[i]
+		for c, st := range u.starts {
+			if st != 0 && c < n {
+				even.Unset(storage.Column(c))
+			}
+		}
+		if u.floats == nil {
+			continue
+		}
+		for i := range even {
+			if i < len(u.floats) {
+				even[i] &= u.floats[i]
+			} else {
+				even[i] = 0
+			}
+		}
+	}
+	return even
 }
 
 // windowExtras returns the places of rows that the last row's layout does not
 // have.
-func windowExtras(w *window, rows int, main *layout) []extra {
+func windowExtras(w *windowView, main *layout) []extra {
 	var extras []extra
-	var done *layout
-	for r := range rows {
-		l := w.rows[r].layout
-		if l == main || l == done {
-			continue
+	for _, run := range w.layouts {
+		if run.layout != main {
+			extras = appendExtras(extras, run.layout.cols, main)
 		}
-		done = l
-		extras = appendExtras(extras, l.cols, main)
 	}
 	return sortedExtras(extras)
 }
@@ -125,35 +156,8 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	return b.end(), nil
 }
 
-// mergeConstant adds a column that is one value in every row of short segments,
-// without decoding it: most columns are. It reports whether it is such.
-func (b *builder) mergeConstant(segs []*segment, s *series, col uint32) bool {
-	var value []byte
-	for _, seg := range segs {
-		place := seg.find(s, col)
-		if place < 0 || !seg.short || len(seg.starts)+len(seg.histograms)+len(seg.deleted)+len(seg.partial) > 0 {
-			return false
-		}
-		data := seg.data[seg.offsets[place]:seg.offsets[place+1]]
-		if len(data) == 0 || data[0] != shortConstant || (value != nil && !bytes.Equal(data, value)) {
-			return false
-		}
-		value = data
-	}
-	b.values = resized(b.values, b.seg.rows())
-	v := math.Float64frombits(binary.LittleEndian.Uint64(value[1:]))
-	for i := range b.values {
-		b.values[i] = v
-	}
-	b.addFloats(b.values, rowMask{})
-	return true
-}
-
 // mergeColumn joins the rows of a series in a column and adds them.
 func (b *builder) mergeColumn(segs []*segment, s *series, col uint32, joined *columnBuffer) error {
-	if b.mergeConstant(segs, s, col) {
-		return nil
-	}
 	joined.reset(b.seg.rows())
 	at := 0
 	all := true

@@ -24,7 +24,6 @@ type segment struct {
 	// they end where those of the next place begin.
 	offsets []uint32
 	data    []byte
-	short   bool // the floats are short columns: see appendShort
 
 	// The rest is sparse, each ascending in the place.
 	partial    []maskedPlace     // places with a float in some rows only

@@ -103,7 +103,7 @@ func (h *Head) NextTime(from int64) int64 {
 				break
 			}
 		}
-		if lo, hi := spanOf(v.window.times[:v.rows], from, next); lo < hi {
+		if lo, hi := spanOf(v.window.times, from, next); lo < hi {
 			next = v.window.times[lo]
 		}
 		v.unpin()

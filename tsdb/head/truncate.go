@@ -71,7 +71,7 @@ func (h *Head) Truncate(t int64, txn uint64) error {
 func (g *group) truncate(t int64) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if n := g.rmu.rows; n > 0 && g.rmu.window.times[n-1] < t {
+	if n := len(g.rmu.window.times); n > 0 && g.rmu.window.times[n-1] < t {
 		g.sealLocked()
 	}
 	n := 0
@@ -85,7 +85,7 @@ func (g *group) truncate(t int64) int64 {
 	switch {
 	case len(segments) > 0:
 		return max(t, segments[0].mint())
-	case g.rmu.rows > 0:
+	case len(g.rmu.window.times) > 0:
 		return max(t, g.rmu.window.times[0])
 	default:
 		return maxTime
@@ -130,7 +130,7 @@ func (g *group) hasRowsOf(s *series, col uint32) bool {
 func (h *Head) dropGroups() {
 	for _, g := range h.allGroups() {
 		g.mu.Lock()
-		gone := g.closed && len(g.rmu.segments) == 0 && g.rmu.rows == 0
+		gone := g.closed && len(g.rmu.segments) == 0 && len(g.rmu.window.times) == 0
 		g.mu.Unlock()
 		if gone {
 			h.groups.Lock()

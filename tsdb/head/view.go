@@ -10,8 +10,7 @@ import (
 type groupView struct {
 	timeline storage.TimelineID
 	segments []*segment
-	window   *window
-	rows     int
+	window   windowView
 }
 
 // pin takes a view of the group. It must be given back with unpin.
@@ -19,7 +18,7 @@ func (g *group) pin() *groupView {
 	g.rmu.Lock()
 	defer g.rmu.Unlock()
 	g.rmu.window.pins.Add(1)
-	return &groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window, rows: g.rmu.rows}
+	return &groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
 }
 
 func (v *groupView) unpin() { v.window.pins.Add(-1) }
@@ -31,7 +30,7 @@ func (g *group) timeline() storage.TimelineID { return storage.TimelineID(g.id |
 // overlaps reports whether a series has a sample with mint <= t <= maxt in a
 // column, without decoding anything.
 func (v *groupView) overlaps(s *series, col uint32, mint, maxt int64) bool {
-	lo, hi := spanOf(v.window.times[:v.rows], mint, maxt)
+	lo, hi := spanOf(v.window.times, mint, maxt)
 	for r := lo; r < hi; r++ {
 		if v.window.has(r, s, col) {
 			return true
@@ -59,7 +58,7 @@ func (v *groupView) overlaps(s *series, col uint32, mint, maxt int64) bool {
 
 // newest returns the time of the newest sample of a series in a column.
 func (v *groupView) newest(s *series, col uint32) (t int64, ok bool) {
-	for r := v.rows - 1; r >= 0; r-- {
+	for r := v.window.rows() - 1; r >= 0; r-- {
 		if v.window.has(r, s, col) {
 			return v.window.times[r], true
 		}
@@ -76,12 +75,6 @@ func (v *groupView) newest(s *series, col uint32) (t int64, ok bool) {
 		}
 	}
 	return 0, false
-}
-
-// has reports whether the series has a sample in the column in row r.
-func (w *window) has(r int, s *series, col uint32) bool {
-	row := &w.rows[r]
-	return row.layout.series(col) == s && (row.hasFloat(col) || row.cell(col) != nil)
 }
 
 // columnIterator yields the samples of a series in one column of a view.
@@ -144,15 +137,15 @@ func (it *columnIterator) load() bool {
 		it.at, it.end = seg.span(it.mint, it.maxt)
 		return true
 	}
-	if it.page > len(it.view.segments) || it.view.rows == 0 {
+	if it.page > len(it.view.segments) || it.view.window.rows() == 0 {
 		return false
 	}
 	it.page++
-	w := it.view.window
-	it.times, it.first = w.times[:it.view.rows:it.view.rows], w.first
+	w := &it.view.window
+	it.times, it.first = w.times, w.first
 	it.at, it.end = spanOf(it.times, it.mint, it.maxt)
 	if it.at < it.end {
-		it.buf.readWindow(w, it.view.rows, it.series, it.col)
+		it.buf.readWindow(w, it.series, it.col)
 	}
 	return true
 }
