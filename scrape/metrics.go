@@ -83,7 +83,7 @@ func newMetrics() *metrics {
 		outOfOrder:          newCounter("prometheus_target_scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order."),
 		outOfBounds:         newCounter("prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds."),
 		exemplarsOutOfOrder: newCounter("prometheus_target_scrapes_exemplar_out_of_order_total", "Total number of exemplar rejected due to not being out of the expected order."),
-		seriesRefused:       newCounter("gnomon_target_scrapes_series_refused_total", "Total number of times a new series of a scrape was refused by the store, which was full."),
+		seriesRefused:       newCounter("gnomon_target_scrapes_series_refused_total", "Total number of times a new series of a scrape was refused by the store because of a limit."),
 		slotsSkipped:        newCounter("gnomon_target_scrape_slots_skipped_total", "Total number of scrapes that were left out because the one before took too long or the machine was suspended."),
 		intervalSeconds:     newSummary("prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", "interval"),
 		intervalHistogram:   prometheus.NewHistogramVec(histogramOpts("prometheus_target_interval_length_histogram_seconds", "Actual intervals between scrapes.", buckets), []string{"interval"}),

@@ -43,7 +43,8 @@ type recorder struct {
 
 	// Of the scrape at hand.
 	added   []storage.Column // columns that its body needed
-	refused int              // series that the store was too full for
+	refused int              // series that a limit of the store refused
+	refusal error            // of the first of them
 	current storage.Bitmap   // columns that it has, whether the store takes the samples or not
 	stale   storage.Bitmap   // columns that it ends
 }
@@ -115,7 +116,7 @@ func (r *recorder) read(sc *parse.Scrape, s *settings, body []byte, contentType 
 	}
 	if r.refused > 0 {
 		r.metrics.seriesRefused.Add(float64(r.refused))
-		r.log.Warn("the store is full of series and refused new ones", "num_refused", r.refused)
+		r.log.Warn("the store refused new series, the others are stored", "num_refused", r.refused, "first", r.refusal)
 	}
 	if sc.Duplicates > 0 {
 		r.metrics.duplicates.Add(float64(sc.Duplicates))
@@ -138,8 +139,10 @@ func (r *recorder) countLimit(err error) {
 // AddColumn implements parse.Columns.
 func (r *recorder) AddColumn(n *parse.NewSeries) (storage.Column, bool, error) {
 	c, err := r.group.AddColumn(n.Labels)
-	if errors.Is(err, storage.ErrSeriesLimit) {
-		r.refused++
+	if errors.Is(err, storage.ErrSeriesLimit) || errors.Is(err, storage.ErrLabelLimit) {
+		if r.refused++; r.refused == 1 {
+			r.refusal = err
+		}
 		return 0, false, nil
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // strict is a store that refuses some things.
 type strict struct {
 	storage.Store
-	full  atomic.Bool // of series
+	full  atomic.Bool // of series, and of long labels
 	space atomic.Bool // no space left
 }
 
@@ -37,6 +37,9 @@ func (g *strictGroup) AddColumn(ls labels.Labels) (storage.Column, error) {
 	if g.store.full.Load() && ls.Get(model.MetricNameLabel) == "late" {
 		return 0, storage.ErrSeriesLimit
 	}
+	if g.store.full.Load() && ls.Get(model.MetricNameLabel) == "long" {
+		return 0, storage.ErrLabelLimit
+	}
 	return g.Group.AddColumn(ls)
 }
 
@@ -51,7 +54,7 @@ func TestStoreRefusesSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := startStrict(t)
 		s.full.Store(true)
-		w.says("a:1", "x 1\nlate 1\n")
+		w.says("a:1", "x 1\nlate 1\nlong 1\n")
 		w.discover("a:1")
 		wait(25 * time.Second)
 		s.full.Store(false)
@@ -60,9 +63,10 @@ func TestStoreRefusesSeries(t *testing.T) {
 		require.Equal(t, "1 1 1", w.samples(up))
 		require.Equal(t, "1 1 1", w.samples(series("x")))
 		require.Equal(t, "1", w.samples(series("late")))
-		require.Equal(t, "1 0 1", w.samples(series("scrape_series_added")))
-		require.Equal(t, "2 2 2", w.samples(series("scrape_samples_post_metric_relabeling")))
-		require.Equal(t, 2.0, w.metric("gnomon_target_scrapes_series_refused_total"))
+		require.Equal(t, "1", w.samples(series("long")))
+		require.Equal(t, "1 0 2", w.samples(series("scrape_series_added")))
+		require.Equal(t, "3 3 3", w.samples(series("scrape_samples_post_metric_relabeling")))
+		require.Equal(t, 4.0, w.metric("gnomon_target_scrapes_series_refused_total"))
 	})
 }
 

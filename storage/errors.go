@@ -25,6 +25,9 @@ var (
 	// ErrSeriesLimit refuses a series that is new while the store is full of
 	// series. Existing series are never refused for this reason.
 	ErrSeriesLimit = errors.New("series limit reached")
+	// ErrLabelLimit refuses a series that is new and has more labels, or longer
+	// ones, than the store accepts.
+	ErrLabelLimit = errors.New("label limit exceeded")
 	// ErrInvalidLabels refuses a label set that is empty, or has an empty
 	// value, a name twice, or bytes that are not UTF-8.
 	ErrInvalidLabels = errors.New("invalid label set")

@@ -41,7 +41,7 @@ type Group interface {
 	// AddColumn returns the column of the series with the labels ls, and adds
 	// the column if the group does not have it. A new column gets the lowest
 	// number that is free, so numbers stay dense. It fails with
-	// ErrInvalidLabels or ErrSeriesLimit.
+	// ErrInvalidLabels, ErrLabelLimit or ErrSeriesLimit.
 	AddColumn(ls labels.Labels) (Column, error)
 	// ReleaseColumn says that column c gets no more samples. Its number may be
 	// given to another series by the next AddColumn. Write a staleness marker

@@ -142,7 +142,11 @@ func (db *DB) settings() head.Settings {
 	r := db.reloadable.Load()
 	return head.Settings{
 		Window:    r.OutOfOrderWindow.Milliseconds(),
-		Retention: max(r.Retention.Milliseconds(), 0), MaxSeries: r.MaxSeries,
+		Retention: max(r.Retention.Milliseconds(), 0),
+		Limits: head.Limits{
+			MaxSeries: r.MaxSeries, MaxSeriesPerJob: r.MaxSeriesPerJob, MaxLabels: max(r.MaxLabels, 0),
+			MaxLabelNameBytes: max(r.MaxLabelNameBytes, 0), MaxLabelValueBytes: max(r.MaxLabelValueBytes, 0),
+		},
 		MaxExemplars: max(r.MaxExemplars, 0),
 	}
 }

@@ -364,6 +364,77 @@ func TestSeriesLimit(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
+func TestLimitsOfNewSeries(t *testing.T) {
+	var logged bytes.Buffer
+	opts := testOptions(vfs.NewMem())
+	opts.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	reg := prometheus.NewRegistry()
+	opts.Registerer = reg
+	opts.MaxSeriesPerJob, opts.MaxLabels, opts.MaxLabelNameBytes, opts.MaxLabelValueBytes = 2, 4, 8, 10
+	db := openDB(t, opts)
+	g, err := db.OpenGroup(storage.GroupOptions{Origin: "a"})
+	require.NoError(t, err)
+	of := func(pairs ...string) labels.Labels {
+		return labels.FromStrings(append([]string{model.MetricNameLabel, "m"}, pairs...)...)
+	}
+	add := func(pairs ...string) error {
+		_, err := g.AddColumn(of(pairs...))
+		return err
+	}
+	for _, ok := range [][]string{{"job", "a", "i", "1"}, {"job", "a", "i", "2"}, {"job", "b", "i", "1"}, {"i", "3"}, {"12345678", "1234567890"}} {
+		require.NoError(t, add(ok...))
+	}
+	for _, c := range []struct {
+		limit string
+		err   error
+		says  []string
+		pairs []string
+	}{
+		{"series_per_job", storage.ErrSeriesLimit, []string{`job "a" has 2 series`, "limit is 2", `i="3"`}, []string{"job", "a", "i", "3"}},
+		{"labels_per_series", storage.ErrLabelLimit, []string{"5 labels", "limit is 4", `a="1"`}, []string{"a", "1", "b", "1", "c", "1", "d", "1"}},
+		{"label_name_length", storage.ErrLabelLimit, []string{`"123456789"`, "9 bytes", "limit is 8"}, []string{"123456789", "1"}},
+		{"label_value_length", storage.ErrLabelLimit, []string{`label "a"`, "11 bytes", "limit is 10"}, []string{"a", "12345678901"}},
+	} {
+		err := add(c.pairs...)
+		require.ErrorIs(t, err, c.err)
+		for _, part := range c.says {
+			require.ErrorContains(t, err, part)
+		}
+		require.ErrorIs(t, add(c.pairs...), c.err)
+		require.Equal(t, 1, strings.Count(logged.String(), "limit="+c.limit+" "), "logged once a minute")
+		require.Equal(t, 2., metricOf(t, reg, "gnomon_tsdb_series_refused_total", c.limit))
+	}
+	require.Equal(t, 10., metricOf(t, reg, "gnomon_tsdb_series_limit", "label_value_length"))
+	app := db.Appender(context.Background())
+	_, err = app.Append(0, of("job", "a", "i", "3"), storagetest.Base, 1)
+	require.ErrorIs(t, err, storage.ErrSeriesLimit)
+	_, err = app.Append(0, of("job", "a", "i", "2"), storagetest.Base, 1)
+	require.NoError(t, err, "a series that there is goes on")
+	require.NoError(t, app.Commit())
+
+	opts.Reloadable.MaxSeriesPerJob, opts.Reloadable.MaxLabels = 0, -1
+	require.NoError(t, db.ApplyConfig(opts.Reloadable))
+	require.NoError(t, add("job", "a", "i", "3"), "limits can be changed")
+	require.NoError(t, add("a", "1", "b", "1", "c", "1", "d", "1"))
+	require.NoError(t, db.Close())
+}
+
+// metricOf returns the value of a metric with one label.
+func metricOf(t testing.TB, reg *prometheus.Registry, name, label string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no metric %s with %q", name, label)
+	return 0
+}
+
 func TestReplayIsReported(t *testing.T) {
 	opts := testOptions(vfs.NewMem())
 	opts.WALSegmentBytes = 1 << 16

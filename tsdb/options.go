@@ -23,6 +23,11 @@ const (
 	DefaultMaxBlockDuration = 31 * 24 * time.Hour
 	// DefaultMaxExemplars is how many exemplars are kept in memory.
 	DefaultMaxExemplars = 100_000
+	// DefaultMaxLabels, DefaultMaxLabelNameBytes and DefaultMaxLabelValueBytes
+	// bound the labels of a series.
+	DefaultMaxLabels          = 512
+	DefaultMaxLabelNameBytes  = 4 << 10
+	DefaultMaxLabelValueBytes = 64 << 10
 	// DefaultWALSyncInterval is the time after which a logged sample survives a
 	// loss of power.
 	DefaultWALSyncInterval = time.Second
@@ -83,9 +88,14 @@ type Reloadable struct {
 	// MaxExemplars is how many exemplars are kept; 0 is 100,000, negative is
 	// none.
 	MaxExemplars int
-	// MaxSeries bounds the series in memory: new ones are refused when it is
-	// reached; 0 is no bound.
-	MaxSeries int
+	// MaxSeries bounds the series in memory, MaxSeriesPerJob those with the same
+	// label job: when one is reached, new series are refused and those that
+	// there are go on; 0 is no bound.
+	MaxSeries, MaxSeriesPerJob int
+	// MaxLabels, MaxLabelNameBytes and MaxLabelValueBytes bound the labels of a
+	// new series and their strings; 0 is 512, 4 KiB and 64 KiB, negative is no
+	// bound.
+	MaxLabels, MaxLabelNameBytes, MaxLabelValueBytes int
 }
 
 // WALSync says when the log is forced to the disk. The zero value means every
@@ -136,6 +146,15 @@ func (r Reloadable) withDefaults() Reloadable {
 	if r.MaxExemplars == 0 {
 		r.MaxExemplars = DefaultMaxExemplars
 	}
+	if r.MaxLabels == 0 {
+		r.MaxLabels = DefaultMaxLabels
+	}
+	if r.MaxLabelNameBytes == 0 {
+		r.MaxLabelNameBytes = DefaultMaxLabelNameBytes
+	}
+	if r.MaxLabelValueBytes == 0 {
+		r.MaxLabelValueBytes = DefaultMaxLabelValueBytes
+	}
 	return r
 }
 
@@ -149,6 +168,9 @@ func (r Reloadable) validate() error {
 	}
 	if r.MaxSeries < 0 {
 		errs = append(errs, fmt.Errorf("series limit %d is negative", r.MaxSeries))
+	}
+	if r.MaxSeriesPerJob < 0 {
+		errs = append(errs, fmt.Errorf("series limit %d of a job is negative", r.MaxSeriesPerJob))
 	}
 	return errors.Join(errs...)
 }

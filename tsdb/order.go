@@ -53,7 +53,7 @@ func (db *DB) rememberBlock(ctx context.Context, r *block.Reader, mint, maxt int
 		if !ok || newest < mint || newest > maxt {
 			continue
 		}
-		if err := db.head.Remember(entry.Labels, newest); err != nil && !errors.Is(err, storage.ErrSeriesLimit) {
+		if err := db.head.Remember(entry.Labels, newest); err != nil && !errors.Is(err, storage.ErrSeriesLimit) && !errors.Is(err, storage.ErrLabelLimit) {
 			return err
 		}
 	}

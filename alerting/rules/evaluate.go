@@ -131,6 +131,8 @@ func refusal(err error) string {
 		return "too_far_in_future"
 	case errors.Is(err, storage.ErrSeriesLimit):
 		return "series_limit"
+	case errors.Is(err, storage.ErrLabelLimit):
+		return "label_limit"
 	case errors.Is(err, storage.ErrInvalidLabels):
 		return "invalid_labels"
 	case errors.Is(err, storage.ErrInvalidHistogram):

@@ -53,8 +53,7 @@ type Settings struct {
 	// Retention refuses samples that are older than this, compared with the
 	// newest sample of the store, milliseconds; 0 is no bound.
 	Retention int64
-	// MaxSeries bounds the series; 0 is no bound.
-	MaxSeries int
+	Limits
 	// MaxExemplars is how many exemplars are kept.
 	MaxExemplars int
 }
@@ -76,6 +75,7 @@ type Head struct {
 	retention atomic.Int64
 	exemplars *exemplarRing
 	families  families
+	refusals  refusals
 
 	// minTime and maxTime bound the samples that the head has or had.
 	minTime, maxTime atomic.Int64
@@ -203,7 +203,11 @@ func (h *Head) acquire(ls labels.Labels) (s *series, created bool, err error) {
 	if err := checkLabels(ls); err != nil {
 		return nil, false, err
 	}
-	return h.reg.getOrCreate(ls, h.settings.Load().MaxSeries)
+	if err := h.admit(ls); err != nil {
+		return nil, false, err
+	}
+	s, created = h.reg.getOrCreate(ls)
+	return s, created, nil
 }
 
 // observeTime widens the head's range.

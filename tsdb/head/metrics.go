@@ -20,6 +20,7 @@ type metrics struct {
 	outOfOrder, tooOld, outOfBound           prometheus.Counter
 	outOfOrderHist, tooOldHist               prometheus.Counter
 	duplicates, refusedOther                 prometheus.Counter
+	refusedSeries                            [limitCount]prometheus.Counter
 	rows                                     prometheus.Counter
 	damagedRecords, unknownRecords           prometheus.Counter
 	truncations, truncationsFailed           prometheus.Counter
@@ -35,6 +36,7 @@ func newMetrics(h *Head, reg prometheus.Registerer) *metrics {
 	m.lifeCycle()
 	m.gauges(h)
 	m.exemplars(h)
+	m.limits(h)
 	if reg != nil {
 		reg.MustRegister(m.all...)
 	}
@@ -170,6 +172,33 @@ func (m *metrics) exemplars(h *Head) {
 	m.gauge("prometheus_tsdb_exemplar_series_with_exemplars_in_storage", "Number of series with exemplars in memory.", func() float64 { return float64(h.exemplars.stats().series) })
 	m.gauge("prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds", "The timestamp of the oldest exemplar in memory.", func() float64 { return float64(h.exemplars.stats().oldest) / 1000 })
 	m.gauge("prometheus_tsdb_exemplar_max_exemplars", "Number of exemplars that memory has room for.", func() float64 { return float64(h.exemplars.stats().room) })
+}
+
+func (m *metrics) limits(h *Head) {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gnomon_tsdb_series_refused_total", Help: "Total number of times a new series was refused, by the limit that it would have exceeded."}, []string{"limit"})
+	bound := prometheus.NewDesc("gnomon_tsdb_series_limit", "The limits of new series: series in all, series of a job, labels of a series, bytes of a label's name and of its value. 0 is none.", []string{"limit"}, nil)
+	for l := range limitCount {
+		m.refusedSeries[l] = refused.WithLabelValues(l.String())
+	}
+	m.all = append(m.all, refused, limitCollector{h, bound})
+}
+
+// limitCollector shows the limits in force.
+type limitCollector struct {
+	head *Head
+	desc *prometheus.Desc
+}
+
+func (c limitCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+func (c limitCollector) Collect(to chan<- prometheus.Metric) {
+	s := c.head.settings.Load()
+	if s == nil {
+		return // not open yet
+	}
+	for l := range limitCount {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(s.of(l)), l.String())
+	}
 }
 
 func (m *metrics) appended(floats, histograms int) {

@@ -1,7 +1,6 @@
 package head
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -90,23 +89,20 @@ func (r *registry) get(ls labels.Labels) *series {
 }
 
 // getOrCreate returns the series with the labels, acquired, and whether it is
-// new. limit bounds the number of series if it is above 0.
-func (r *registry) getOrCreate(ls labels.Labels, limit int) (*series, bool, error) {
+// new.
+func (r *registry) getOrCreate(ls labels.Labels) (*series, bool) {
 	hash := ls.Hash()
 	sh := &r.shards[hash%registryShards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s := r.find(sh, hash, ls); s != nil && s.acquire() {
-		return s, false, nil
-	}
-	if n := r.count.Load(); limit > 0 && n >= int64(limit) {
-		return nil, false, fmt.Errorf("%w: %d series", storage.ErrSeriesLimit, n)
+		return s, false
 	}
 	s := &series{floor: minTime, pairs: r.symbols.Intern(make([]index.Pair, 0, ls.Len()), ls)}
 	s.users.Store(1)
 	r.slots.take(s)
 	r.insert(sh, hash, s, ls)
-	return s, true, nil
+	return s, true
 }
 
 // restore adds a series that the log tells of, under its reference, or returns

@@ -160,6 +160,24 @@ func (p *MemPostings) Value(name, value string) (*roaring.Bitmap, error) {
 	return roaring.New(), nil
 }
 
+// Count returns how many series have a label.
+func (p *MemPostings) Count(name, value string) int {
+	l := p.find(name)
+	if l == nil {
+		return 0
+	}
+	v, ok := p.symbols.Lookup(value)
+	if !ok {
+		return 0
+	}
+	l.RLock()
+	defer l.RUnlock()
+	if have := l.values[v]; have != nil {
+		return have.len()
+	}
+	return 0
+}
+
 // AddValues implements Postings.
 func (p *MemPostings) AddValues(ctx context.Context, dst *roaring.Bitmap, name string, values []string) error {
 	l := p.find(name)

@@ -123,7 +123,13 @@ func TestAgainstModel(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, append([]string{}, m.names(ms)...), append([]string{}, names...), "%v", ms)
 			total := 0
-			p.ValueCounts("instance", func(_ string, n int) bool { total += n; return true })
+			p.ValueCounts("instance", func(v string, n int) bool {
+				total += n
+				require.Equal(t, n, p.Count("instance", v))
+				return true
+			})
+			require.Zero(t, p.Count("instance", "nobody"))
+			require.Zero(t, p.Count("no such name", "a"))
 			has, err := p.Name("instance")
 			require.NoError(t, err)
 			require.Equal(t, int(has.GetCardinality()), total)
