@@ -16,6 +16,8 @@ var ErrTooLarge = errors.New("column is too large to encode")
 const (
 	// MaxRows is the greatest number of rows of an encoded vector.
 	MaxRows = 1 << 16
+	// MaxPageColumns is the greatest number of columns of a page.
+	MaxPageColumns = 1 << 16
 	// MaxHistogramValues bounds an encoded histogram column: the sum over its rows of three
 	// plus the number of buckets.
 	MaxHistogramValues = 1 << 22

@@ -67,6 +67,85 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzPage gives any bytes to the reader of pages, cut in two.
+func FuzzPage(f *testing.F) {
+	w := writePage(pageColumns())
+	f.Add(w.AppendHeads(nil), w.Payload())
+	for _, c := range pageColumns() {
+		w := writePage([]pageColumn{{c.values, -1}, {c.values, 0}, {c.values, 1}})
+		f.Add(w.AppendHeads(nil), w.Payload())
+	}
+	f.Fuzz(func(t *testing.T, heads, payload []byte) {
+		p, err := OpenPage(heads)
+		if err != nil {
+			return
+		}
+		var d Decoder
+		for number := range min(p.Columns(), 100) {
+			got, err := d.Floats(nil, p, payload, number)
+			require.LessOrEqual(t, len(got), MaxRows)
+			alone, err2 := new(Decoder).Floats(nil, p, payload, number)
+			require.Equal(t, err == nil, err2 == nil)
+			require.Equal(t, bitsOf(got), bitsOf(alone))
+			if v, ok := p.Constant(number); ok && err == nil {
+				require.Len(t, got, p.Rows(number))
+				require.Equal(t, math.Float64bits(got[0]), math.Float64bits(v))
+			}
+		}
+	})
+}
+
+// FuzzPageRoundTrip makes columns of the input that resemble each other.
+func FuzzPageRoundTrip(f *testing.F) {
+	f.Add([]byte{9, 1, 0, 0, 5, 0, 0, 1, 0, 0, 0, 200, 3}, uint8(4))
+	f.Add([]byte("a histogram has buckets, and those move together, as a rule"), uint8(7))
+	f.Fuzz(func(t *testing.T, src []byte, width uint8) {
+		rows := int(width)%200 + 1
+		var columns []pageColumn
+		last := make([]float64, rows)
+		for i := 0; i < len(src) && len(columns) < 70; i += 3 {
+			kind, at := src[i], 0
+			if i+1 < len(src) {
+				at = int(src[i+1])
+			}
+			values := append([]float64(nil), last...)
+			switch kind % 6 {
+			case 0:
+				values[at%rows] += float64(at)
+			case 1:
+				for j := range values {
+					values[j] += float64(j * at)
+				}
+			case 2:
+				for j := at % rows; j < rows; j++ {
+					values[j] += float64(j%7) * 0.1
+				}
+			case 3:
+				values[at%rows] = math.NaN()
+			case 4:
+				values = values[:at%rows]
+			case 5:
+				for j := range values {
+					values[j] = float64(int(src[(i+j)%len(src)])*4096 + at)
+				}
+			}
+			columns = append(columns, pageColumn{values, len(columns) - 1 - min(len(columns), int(kind/6)%4)})
+			if len(values) == rows {
+				last = values
+			}
+		}
+		w := writePage(columns)
+		p, err := OpenPage(w.AppendHeads(nil))
+		require.NoError(t, err)
+		var d Decoder
+		for number, c := range columns {
+			got, err := d.Floats(nil, p, w.Payload(), number)
+			require.NoError(t, err)
+			requireBits(t, c.values, got, number)
+		}
+	})
+}
+
 // FuzzFloats takes the input as float bits, with a byte in front that says how to spread
 // them, so that runs, decimals and integers are met and not only noise.
 func FuzzFloats(f *testing.F) {

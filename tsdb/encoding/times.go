@@ -1,30 +1,42 @@
 package encoding
 
-import "encoding/binary"
-
 // AppendTimes appends int64 milliseconds: a timeline, or the start timestamps of a column.
 // They may be in any order, though regular and nearly regular ones are what it is good at:
 // the whole of a regular timeline takes a few bytes. There may be at most MaxRows.
 func AppendTimes(dst []byte, times []int64) []byte {
-	checkRows(len(times))
-	dst = binary.AppendUvarint(dst, uint64(len(times)))
-	if len(times) == 0 {
-		return dst
-	}
-	sc := getScratch()
-	dst = appendInts(dst, times, sc)
-	putScratch(sc)
+	w := aloneWriters.Get().(*PageWriter)
+	w.Reset()
+	w.appendIntegers(times, -1, true)
+	dst = append(append(dst, w.page.heads...), w.payload...)
+	w.release()
 	return dst
 }
 
 // DecodeTimes appends to dst what AppendTimes wrote, and returns the rest of src.
 func DecodeTimes(dst []int64, src []byte) (times []int64, rest []byte, err error) {
-	n, src, err := readRows(src, "times")
+	c, payload, rest, err := readAlone(src)
 	if err != nil {
 		return dst, nil, err
 	}
-	sc := getScratch()
-	times, rest, err = decodeInts(dst, src, n, &sc.reader)
-	putScratch(sc)
-	return times, rest, err
+	if c.rows == 0 {
+		return dst, rest, nil
+	}
+	if (c.kind != kindDecimal && c.kind != kindConstantDecimal) || c.exponent != 0 || c.count > 0 {
+		return dst, nil, corruptf("times: column of kind %d", c.kind)
+	}
+	times = growSlice(dst, c.rows)
+	out := times[len(dst):]
+	if c.kind == kindConstantDecimal {
+		for i := range out {
+			out[i] = int64(c.constant)
+		}
+		return times, rest, nil
+	}
+	d := aloneDecoders.Get().(*Decoder)
+	defer d.release()
+	d.main.reset(c.main, payload, c.rows)
+	if err := d.main.integers(out); err != nil {
+		return dst, nil, err
+	}
+	return times, rest, nil
 }

@@ -44,6 +44,6 @@ func TestTimesErrors(t *testing.T) {
 			require.ErrorIs(t, err, ErrCorrupt, "%s cut at %d", name, n)
 		}
 	}
-	_, _, err := DecodeTimes(nil, []byte{0x81, 0x80, 0x04, modeConstant, 0})
+	_, _, err := DecodeTimes(nil, []byte{kindConstantDecimal | columnRows, 0x81, 0x80, 0x04, 0})
 	require.ErrorIs(t, err, ErrCorrupt)
 }

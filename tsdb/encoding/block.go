@@ -1,0 +1,229 @@
+package encoding
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Constants of the packed block; they never change.
+const (
+	blockRows = 128
+
+	blockWidthMask = 0x3f
+	widthRaw       = 57 // In the header: 64 bits.
+	formPlain      = 0x00
+	formExceptions = 0x40
+	formBitmap     = 0x80
+	formMask       = 0xc0
+
+	// exceptionRowBits is the part of an exception that says where it belongs.
+	exceptionRowBits = 7
+)
+
+// block is how up to blockRows residuals are packed.
+type block struct {
+	form  uint8
+	width uint8 // 0 to 56, or 64.
+	count uint8 // Exceptions, or residuals that are not 0.
+	extra uint8 // Bits of an exception above the width.
+}
+
+// payload is the number of bytes of n packed residuals.
+func (b block) payload(n int) int {
+	switch b.form {
+	case formExceptions:
+		return packedBytes(n, int(b.width)) + packedBytes(int(b.count), int(b.extra)+exceptionRowBits)
+	case formBitmap:
+		return packedBytes(n, 1) + packedBytes(int(b.count), int(b.width))
+	default:
+		return packedBytes(n, int(b.width))
+	}
+}
+
+// planBlock finds the form and width with the smallest exact size. counts has, for each bit
+// length, how many of the n residuals have it.
+func planBlock(counts *[65]uint8, n int) (b block, size int) {
+	widest := 64
+	for counts[widest] == 0 {
+		widest--
+	}
+	if widest > maxPackedWidth {
+		b.width = 64
+	} else {
+		b.width = uint8(widest)
+	}
+	size = 1 + packedBytes(n, int(b.width))
+	if c := n - int(counts[0]); widest <= maxPackedWidth && c < n {
+		if s := 2 + packedBytes(n, 1) + packedBytes(c, widest); s < size {
+			b, size = block{form: formBitmap, width: uint8(widest), count: uint8(c)}, s
+		}
+	}
+	// Between two bit lengths that occur a width costs more and saves nothing.
+	above := 0
+	for w := widest - 1; w >= 0; w-- {
+		above += int(counts[w+1])
+		extra := widest - w
+		if extra > maxPackedWidth-exceptionRowBits {
+			break
+		}
+		if w > maxPackedWidth || (counts[w] == 0 && w > 0) {
+			continue
+		}
+		patches := 3 + packedBytes(above, extra+exceptionRowBits)
+		if patches >= size {
+			break // There will be more of them, and wider ones.
+		}
+		if s := patches + packedBytes(n, w); s < size {
+			b, size = block{form: formExceptions, width: uint8(w), count: uint8(above), extra: uint8(extra)}, s
+		}
+	}
+	return b, size
+}
+
+// appendBlockHead appends what the head of a column says of a block.
+func appendBlockHead(dst []byte, b block) []byte {
+	width := b.width
+	if width == 64 {
+		width = widthRaw
+	}
+	dst = append(dst, b.form|width)
+	switch b.form {
+	case formExceptions:
+		dst = append(dst, b.count, b.extra)
+	case formBitmap:
+		dst = append(dst, b.count)
+	}
+	return dst
+}
+
+// readBlockHead reads what appendBlockHead wrote, for a block of n residuals.
+func readBlockHead(src []byte, n int) (b block, rest []byte, err error) {
+	if len(src) == 0 {
+		return b, nil, corruptf("packed block: no header left")
+	}
+	b.form, b.width = src[0]&formMask, src[0]&blockWidthMask
+	fields := int(b.form&formExceptions>>6)*2 + int(b.form>>7)
+	raw := b.form == formPlain && b.width == widthRaw
+	if b.form == formMask || (b.width > maxPackedWidth && !raw) || len(src) <= fields {
+		return b, nil, corruptf("packed block: header %#x, %d bytes left", src[0], len(src)-1)
+	}
+	switch {
+	case raw:
+		b.width = 64
+	case b.form == formExceptions:
+		b.count, b.extra = src[1], src[2]
+		if b.extra == 0 || b.extra > maxPackedWidth-exceptionRowBits || b.width+b.extra > 64 {
+			return b, nil, corruptf("packed block: exceptions of %d bits above %d", b.extra, b.width)
+		}
+	case b.form == formBitmap:
+		b.count = src[1]
+	}
+	if int(b.count) > n || (b.count == 0 && b.form != formPlain) {
+		return b, nil, corruptf("packed block: %d exceptions in %d rows", b.count, n)
+	}
+	return b, src[1+fields:], nil
+}
+
+// appendBlock appends the payload of n residuals. They are overwritten.
+func appendBlock(dst []byte, b block, residuals *[blockRows]uint64, n int) []byte {
+	switch {
+	case b.width == 64:
+		for _, v := range residuals[:n] {
+			dst = binary.LittleEndian.AppendUint64(dst, v)
+		}
+		return dst
+	case b.form == formBitmap:
+		var bitmap [blockRows / 64]uint64
+		k := 0
+		for i, v := range residuals[:n] {
+			if v != 0 {
+				bitmap[i/64] |= 1 << (i % 64)
+				residuals[k] = v // k is not before i.
+				k++
+			}
+		}
+		for i := range packedBytes(n, 1) {
+			dst = append(dst, byte(bitmap[i/8]>>(i%8*8)))
+		}
+		return appendPacked(dst, residuals, k, int(b.width))
+	case b.form == formExceptions:
+		var exceptions [blockRows]uint64
+		k := 0
+		for i, v := range residuals[:n] {
+			if high := v >> b.width; high != 0 {
+				exceptions[k] = high<<exceptionRowBits | uint64(i)
+				k++
+			}
+		}
+		dst = appendPacked(dst, residuals, n, int(b.width))
+		return appendPacked(dst, &exceptions, k, int(b.extra)+exceptionRowBits)
+	default:
+		return appendPacked(dst, residuals, n, int(b.width))
+	}
+}
+
+// decode reads n residuals, and returns the rest of src. What is behind them in residuals is
+// overwritten.
+func (b block) decode(residuals *[blockRows]uint64, src []byte, n int) (rest []byte, err error) {
+	size := b.payload(n)
+	if len(src) < size {
+		return nil, corruptf("packed block: %d bytes left, want %d", len(src), size)
+	}
+	switch {
+	case b.width == 64:
+		for i := range residuals[:n] {
+			residuals[i] = binary.LittleEndian.Uint64(src[8*i:])
+		}
+	case b.form == formBitmap:
+		if !b.decodeBitmap(residuals, src, n) {
+			return nil, corruptf("packed block: bitmap of other than %d rows", b.count)
+		}
+	case b.form == formExceptions:
+		if b.width == 0 {
+			clear(residuals[:n])
+		} else {
+			unpack(residuals, src, n, int(b.width))
+		}
+		var exceptions [blockRows]uint64
+		unpack(&exceptions, src[packedBytes(n, int(b.width)):], int(b.count), int(b.extra)+exceptionRowBits)
+		for _, x := range exceptions[:b.count] {
+			row := x % blockRows
+			if row >= uint64(n) {
+				return nil, corruptf("packed block: exception at row %d of %d", row, n)
+			}
+			residuals[row] |= x >> exceptionRowBits << b.width
+		}
+	default:
+		unpack(residuals, src, n, int(b.width))
+	}
+	return src[size:], nil
+}
+
+// decodeBitmap spreads the residuals that are not 0 over the rows of the bitmap. It reports
+// false if there are not as many rows.
+func (b block) decodeBitmap(residuals *[blockRows]uint64, src []byte, n int) bool {
+	var bitmap [blockRows / 64]uint64
+	for i, x := range src[:packedBytes(n, 1)] {
+		bitmap[i/8] |= uint64(x) << (i % 8 * 8)
+	}
+	if n < blockRows {
+		bitmap[n/64] &= 1<<(n%64) - 1
+		if n < 64 {
+			bitmap[1] = 0
+		}
+	}
+	if bits.OnesCount64(bitmap[0])+bits.OnesCount64(bitmap[1]) != int(b.count) {
+		return false
+	}
+	var packed [blockRows]uint64
+	unpack(&packed, src[packedBytes(n, 1):], int(b.count), int(b.width))
+	clear(residuals[:n])
+	k := 0
+	for word, set := range bitmap {
+		for ; set != 0; set &= set - 1 {
+			residuals[word*64+bits.TrailingZeros64(set)] = packed[k]
+			k++
+		}
+	}
+	return true
+}

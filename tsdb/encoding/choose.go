@@ -1,0 +1,265 @@
+package encoding
+
+import (
+	"math"
+	"math/bits"
+)
+
+// Kinds of a column; they never change.
+const (
+	kindConstantBits = iota
+	kindConstantDecimal
+	kindDecimal
+	kindMultiple
+	kindOrderedBits
+	kindUlps
+	kindDictionary
+
+	kinds = kindDictionary + 1
+)
+
+// maxDictionary is the greatest number of values in a dictionary.
+const maxDictionary = 64
+
+// form is a way to store a column: a kind and its exponent.
+type form struct{ kind, exponent uint8 }
+
+// chooser finds the form that takes the fewest bytes. Its memory is used again by the next
+// choice.
+type chooser struct {
+	form
+	size       int
+	main, ulps streamPlan
+	exceptions []int // Rows that the integers do not tell.
+	dictionary []uint64
+
+	integers, second  []int64
+	planner, ulpsPlan planner
+	places            [2 * maxDictionary]uint8 // Hash table of the dictionary: place + 1.
+}
+
+// neighbour is a column that another may be told by: integers of one form.
+type neighbour struct {
+	form
+	integers []int64 // nil if there is none.
+}
+
+// choose plans a column of one value or more that are not all the same.
+func (c *chooser) choose(values []float64, n neighbour) {
+	if c.allIntegers(values) {
+		c.planIntegers(n)
+		c.tryDictionary(values, n)
+		return
+	}
+	e, decimals := chooseExponent(values)
+	best, size := form{kindOrderedBits, 0}, math.MaxInt
+	try := func(f form) {
+		if c.plan(values, f, n) && c.size < size {
+			best, size = f, c.size
+		}
+	}
+	if decimals > len(values)/2 {
+		try(form{kindDecimal, uint8(e)})
+	}
+	if decimals < len(values) || e > 6 {
+		if lower := lowerExponent(values, e); lower >= 0 {
+			try(form{kindDecimal, uint8(lower)})
+		}
+		if e, n := chooseMultiple(values); n > 0 {
+			try(form{kindMultiple, uint8(e)})
+		}
+		for _, e := range [...]uint8{9, 6, 3} {
+			try(form{kindUlps, e})
+		}
+		try(form{kindOrderedBits, 0})
+	}
+	if size != c.size || c.form != best {
+		c.plan(values, best, n)
+	}
+	c.tryDictionary(values, n)
+}
+
+// tryDictionary takes a dictionary instead of the planned form if that is smaller.
+func (c *chooser) tryDictionary(values []float64, n neighbour) {
+	was, size := c.form, c.size
+	if !c.collect(values, min(maxDictionary, size/8)) {
+		return
+	}
+	if c.plan(values, form{kindDictionary, 0}, n); c.size >= size {
+		c.plan(values, was, n)
+	}
+}
+
+// allIntegers fills the integers if every value is one.
+func (c *chooser) allIntegers(values []float64) bool {
+	c.integers = growSlice(c.integers[:0], len(values))
+	out := c.integers[:len(values)]
+	for i, v := range values {
+		m, ok := integerAt(v)
+		if !ok {
+			return false
+		}
+		out[i] = m
+	}
+	return true
+}
+
+func (c *chooser) planIntegers(n neighbour) {
+	c.form, c.exceptions = form{kindDecimal, 0}, c.exceptions[:0]
+	c.planMain(n)
+}
+
+// planMain plans the stream of the integers.
+func (c *chooser) planMain(n neighbour) {
+	var beside []int64
+	if n.integers != nil && n.form == c.form && len(n.integers) == len(c.integers) {
+		beside = n.integers
+	}
+	c.main = c.planner.plan(c.integers, beside, false)
+	c.size = 2 + c.main.size
+}
+
+// plan plans a form. It reports false if that serves too few values.
+func (c *chooser) plan(values []float64, f form, n neighbour) bool {
+	c.form, c.exceptions = f, c.exceptions[:0]
+	c.integers = growSlice(c.integers[:0], len(values))
+	switch f.kind {
+	case kindDecimal:
+		c.decimals(values, int(f.exponent))
+	case kindMultiple:
+		c.multiples(values, int(f.exponent))
+	case kindOrderedBits:
+		for i, v := range values {
+			c.integers[i] = orderedBits(v)
+		}
+	case kindUlps:
+		c.decimalsAndUlps(values, int(f.exponent))
+	case kindDictionary:
+		for i, v := range values {
+			c.integers[i] = int64(c.place(math.Float64bits(v)) - 1)
+		}
+	}
+	if len(c.exceptions) > len(values)/2 {
+		return false
+	}
+	c.leadIn()
+	c.planMain(n)
+	c.size += c.exceptionsSize(values)
+	switch f.kind {
+	case kindUlps:
+		c.ulps = c.ulpsPlan.plan(c.second, nil, false)
+		c.size += c.ulps.size
+	case kindDictionary:
+		c.size += 1 + 8*len(c.dictionary)
+	}
+	return true
+}
+
+// leadIn lets exceptions at the start repeat the first integer that is none, so that they cost
+// nothing in the stream.
+func (c *chooser) leadIn() {
+	lead := 0
+	for lead < len(c.exceptions) && c.exceptions[lead] == lead {
+		lead++
+	}
+	if lead < len(c.integers) {
+		for i := range lead {
+			c.integers[i] = c.integers[lead]
+		}
+	}
+}
+
+func (c *chooser) decimals(values []float64, e int) {
+	out := c.integers[:len(values)]
+	m := int64(0)
+	for i, v := range values {
+		if now, ok := decimalAt(v, e); ok {
+			m = now
+		} else {
+			c.exceptions = append(c.exceptions, i)
+		}
+		out[i] = m
+	}
+}
+
+func (c *chooser) multiples(values []float64, e int) {
+	out := c.integers[:len(values)]
+	m := int64(0)
+	for i, v := range values {
+		if now, ok := multipleAt(v, e); ok {
+			m = now
+		} else {
+			c.exceptions = append(c.exceptions, i)
+		}
+		out[i] = m
+	}
+}
+
+// decimalsAndUlps splits each value into the nearest decimal and how many floats it is away.
+func (c *chooser) decimalsAndUlps(values []float64, e int) {
+	c.second = growSlice(c.second[:0], len(values))
+	m, ulps := int64(0), int64(0)
+	for i, v := range values {
+		scaled := math.RoundToEven(v * pow10[e])
+		if math.Abs(scaled) <= maxMantissa {
+			m = int64(scaled)
+			ulps = orderedBits(v) - orderedBits(float64(m)/pow10[e])
+		} else {
+			c.exceptions = append(c.exceptions, i)
+		}
+		c.integers[i], c.second[i] = m, ulps
+	}
+}
+
+// exceptionsSize is the number of bytes of the exceptions.
+func (c *chooser) exceptionsSize(values []float64) int {
+	if len(c.exceptions) == 0 {
+		return 0
+	}
+	size := uvarintLen(bits.Len(uint(len(c.exceptions))))
+	for _, row := range c.exceptions {
+		size++
+		if math.Float64bits(values[row]) != staleBits {
+			size += 8
+		}
+	}
+	return size
+}
+
+// collect fills the dictionary, if there are at most limit values.
+func (c *chooser) collect(values []float64, limit int) bool {
+	c.places, c.dictionary = [2 * maxDictionary]uint8{}, c.dictionary[:0]
+	var prev uint64
+	for i, v := range values {
+		b := math.Float64bits(v)
+		if i > 0 && b == prev {
+			continue
+		}
+		prev = b
+		if c.place(b) > 0 {
+			continue
+		}
+		if len(c.dictionary) == limit {
+			return false
+		}
+		c.dictionary = append(c.dictionary, b)
+		slot := hashBits(b)
+		for c.places[slot] != 0 {
+			slot = (slot + 1) % len(c.places)
+		}
+		c.places[slot] = uint8(len(c.dictionary))
+	}
+	return true
+}
+
+func hashBits(b uint64) int { return int(b * 0x9e3779b97f4a7c15 >> (64 - 7)) }
+
+// place is one more than the place of a value in the dictionary; 0 if it is not there.
+func (c *chooser) place(b uint64) uint8 {
+	for slot := hashBits(b); ; slot = (slot + 1) % len(c.places) {
+		p := c.places[slot]
+		if p == 0 || c.dictionary[p-1] == b {
+			return p
+		}
+	}
+}
