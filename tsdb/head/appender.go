@@ -48,8 +48,8 @@ func (a *appender) check() error {
 
 // series returns the series of a reference or of labels, acquired and checked.
 func (a *appender) series(ref storage.SeriesRef, ls labels.Labels) (*series, error) {
-	s := a.head.reg.byRef(ref)
-	if s == nil || !s.acquire() {
+	s := a.head.reg.acquire(ref)
+	if s == nil {
 		if ref != 0 && ls.IsEmpty() {
 			return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
 		}
@@ -117,8 +117,8 @@ func (a *appender) known(ref storage.SeriesRef) (*series, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	s := a.head.reg.byRef(ref)
-	if s == nil || !s.acquire() {
+	s := a.head.reg.acquire(ref)
+	if s == nil {
 		return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
 	}
 	a.held = append(a.held, s)

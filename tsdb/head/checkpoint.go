@@ -329,7 +329,7 @@ func (c *checkpointer) loose(ctx context.Context) error {
 	n := 0
 	h.reg.each(func(s *series) bool {
 		s.mu.Lock()
-		view, floor := s.loose.view(txn), s.floor
+		view, floor := s.looseLocked().view(txn), s.floorLocked()
 		s.mu.Unlock()
 		if out, err = view.appendTo(out[:0], s.ref); err != nil {
 			return false

@@ -69,7 +69,8 @@ func (h *Head) Remember(ls labels.Labels, t int64) error {
 	}
 	s.logged.Store(true)
 	s.mu.Lock()
-	s.floor, s.tracked = max(s.floor, t), false
+	s.raiseFloorLocked(t)
+	s.untrackLocked()
 	s.mu.Unlock()
 	return nil
 }
@@ -96,19 +97,19 @@ func (h *Head) deleteSeries(list []*series, mint, maxt int64) error {
 	h.txns.commit.Lock()
 	for _, s := range list {
 		s.mu.Lock()
-		s.tracked = false
-		if s.trackLocked(); s.newest >= mint && s.newest <= maxt {
-			s.floor = max(s.floor, s.newest)
+		s.untrackLocked()
+		if newest := s.trackLocked(); newest >= mint && newest <= maxt {
+			s.raiseFloorLocked(newest)
 		}
-		for _, p := range s.places {
+		for _, p := range s.placesLocked() {
 			byGroup[p.group] = append(byGroup[p.group], extra{p.col, s})
 		}
-		if s.loose != nil {
-			if _, err := s.loose.filter(mint, maxt, func(t int64, _ uint64) bool { return t < mint || t > maxt }); err != nil {
+		if loose := s.looseLocked(); loose != nil {
+			if _, err := loose.filter(mint, maxt, func(t int64, _ uint64) bool { return t < mint || t > maxt }); err != nil {
 				h.opts.Logger.Error("loose samples cannot be deleted", "series", h.reg.labels(s), "err", err)
 			}
 		}
-		s.tracked = false
+		s.untrackLocked()
 		s.mu.Unlock()
 	}
 	h.txns.commit.Unlock()
@@ -117,7 +118,7 @@ func (h *Head) deleteSeries(list []*series, mint, maxt int64) error {
 	}
 	for _, s := range list {
 		s.mu.Lock()
-		s.tracked = false
+		s.untrackLocked()
 		s.mu.Unlock()
 	}
 	return nil

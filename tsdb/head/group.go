@@ -110,9 +110,10 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 	}
 	// A series without a sample anywhere in the head needs no checking: see
 	// AppendRow for those that are only in blocks.
-	fresh := created && len(s.places) == 0 && s.loose.empty() && s.users.Load() == 1
-	s.tracked = false
-	s.places = append(slices.Clip(s.places), place{group: g, col: uint32(c), live: true, checked: !fresh})
+	places := s.placesLocked()
+	fresh := created && len(places) == 0 && s.looseLocked().empty() && s.users.Load() == noUsers+1
+	s.untrackLocked()
+	s.setPlacesLocked(append(slices.Clip(places), place{group: g, col: uint32(c), live: true, checked: !fresh}))
 	g.checked = g.checked.Grow(len(g.current.cols))
 	if !fresh {
 		g.checked.Set(c)

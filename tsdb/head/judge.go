@@ -38,9 +38,9 @@ func (h *Head) judgeLocked(s *series, in *batch.Sample, window int64) (verdict, 
 	if keep := h.retention.Load(); keep > 0 && newest != minTime && in.T < newest-keep {
 		return verdictRefused, storage.ErrTooOld
 	}
-	s.trackLocked()
+	known := s.trackLocked()
 	cut := in.T < h.boundary.Load()
-	of := s.newest
+	of := known
 	if cut && in.T > of {
 		t, ok, err := h.older.Newest(h.reg.labels(s))
 		if err != nil {
@@ -67,7 +67,7 @@ func (h *Head) judgeLocked(s *series, in *batch.Sample, window int64) (verdict, 
 		return verdictRefused, err
 	case ok && have.SameValue(in):
 		return verdictSame, nil
-	case ok || (in.T == s.newest && in.T != s.floor && !cut): // the latter: a row with it is on its way
+	case ok || (in.T == known && in.T != s.floorLocked() && !cut): // the latter: a row with it is on its way
 		return verdictRefused, storage.ErrDuplicateSample
 	default:
 		return verdictLate, nil
@@ -76,7 +76,7 @@ func (h *Head) judgeLocked(s *series, in *batch.Sample, window int64) (verdict, 
 
 // sampleAtLocked returns the sample at t that the series has in the head.
 func (s *series) sampleAtLocked(t int64) (batch.Sample, bool, error) {
-	for _, p := range s.places {
+	for _, p := range s.placesLocked() {
 		v := p.group.pin()
 		have, ok, err := v.sampleAt(s, p.col, t)
 		v.unpin()
@@ -84,7 +84,7 @@ func (s *series) sampleAtLocked(t int64) (batch.Sample, bool, error) {
 			return have, ok, err
 		}
 	}
-	return s.loose.find(t)
+	return s.looseLocked().find(t)
 }
 
 // sampleAt returns the sample of a series in a column at t.

@@ -34,24 +34,22 @@ func (h *Head) transact(items []looseItem, more func(*wal.Batch)) error {
 		s := it.series
 		s.mu.Lock()
 		it.verdict, it.err = h.judgeLocked(s, &it.sample, window)
-		newest := s.newest
 		if it.verdict != verdictNewest && it.verdict != verdictLate {
 			s.mu.Unlock()
 			continue
 		}
-		if s.loose == nil {
-			s.loose = &loose{}
-		}
-		s.loose.settle(settled)
+		newest := s.more.newest
+		loose := s.takeLooseLocked()
+		loose.settle(settled)
 		if it.sample.Kind() != storage.KindFloat {
 			var before *batch.Sample
-			if last := s.loose.last; last != nil && last.T == newest {
+			if last := loose.last; last != nil && last.T == newest {
 				before = last
 			}
 			it.sample.SetReset(before)
 		}
-		s.loose.add(&it.sample, txn)
-		s.newest = max(s.newest, it.sample.T)
+		loose.add(&it.sample, txn)
+		s.more.newest = max(newest, it.sample.T)
 		s.mu.Unlock()
 		h.observeTime(it.sample.T)
 		if !s.logged.Load() {
@@ -90,10 +88,10 @@ func (h *Head) takeBack(items []looseItem, txn uint64) {
 	for i := range items {
 		s := items[i].series
 		s.mu.Lock()
-		if s.loose != nil {
-			s.loose.takeBack(txn)
+		if loose := s.looseLocked(); loose != nil {
+			loose.takeBack(txn)
 		}
-		s.tracked = false
+		s.untrackLocked()
 		s.mu.Unlock()
 	}
 }
@@ -161,7 +159,8 @@ func (g *group) checkColumnLocked(s *series) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.placeLocked(g); !p.checked {
-		p.checked, s.tracked = true, false
+		p.checked = true
+		s.untrackLocked()
 		g.checked.Set(storage.Column(p.col))
 	}
 }

@@ -56,10 +56,6 @@ func (h *Head) setMetadata(s *series, m metadata.Metadata) bool {
 func (q *Querier) Metadata(ctx context.Context, family string) (map[string][]metadata.Metadata, error) {
 	out := map[string][]metadata.Metadata{}
 	h := q.head
-	name, ok := h.reg.symbols.Lookup(model.MetricNameLabel)
-	if !ok {
-		return out, ctx.Err()
-	}
 	seen := 0
 	h.reg.each(func(s *series) bool {
 		if seen++; seen&1023 == 0 && ctx.Err() != nil {
@@ -71,14 +67,9 @@ func (q *Querier) Metadata(ctx context.Context, family string) (map[string][]met
 		if m == nil {
 			return true
 		}
-		for _, p := range s.pairs {
-			if p.Name != name {
-				continue
-			}
-			metric := h.reg.symbols.String(p.Value)
-			if (family == "" || family == metric) && !slices.Contains(out[metric], *m) {
-				out[metric] = append(out[metric], *m)
-			}
+		metric := h.reg.sets.Value(s.labels, model.MetricNameLabel)
+		if metric != "" && (family == "" || family == metric) && !slices.Contains(out[metric], *m) {
+			out[metric] = append(out[metric], *m)
 		}
 		return true
 	})

@@ -132,8 +132,8 @@ func (q *Querier) find(ctx context.Context, mint, maxt int64, ms []*labels.Match
 func (q *Querier) look(s *series, mint, maxt int64) (f found, pinned, ok bool) {
 	s.mu.Lock()
 	var room [4]place
-	places := append(room[:0], s.places...)
-	loose := s.loose.view(q.txn)
+	places := append(room[:0], s.placesLocked()...)
+	loose := s.looseLocked().view(q.txn)
 	s.mu.Unlock()
 	f.series = s
 	f.loose = loose.overlaps(mint, maxt)
@@ -239,7 +239,7 @@ func (s *headSeries) Batches(it storage.BatchIterator) storage.BatchIterator {
 	}
 	if f.loose {
 		f.series.mu.Lock()
-		loose := f.series.loose.view(q.txn)
+		loose := f.series.looseLocked().view(q.txn)
 		f.series.mu.Unlock()
 		its = append(its, loose.iterators(s.set.mint, s.set.maxt)...)
 	}

@@ -3,6 +3,7 @@ package head
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -201,7 +202,7 @@ func (g *group) restoreColumn(c storage.Column, s *series) {
 	}
 	g.current.cols[c] = s
 	g.checked = g.checked.Grow(len(g.current.cols))
-	s.places = append(s.places, place{group: g, col: uint32(c), live: true, checked: true})
+	s.setPlacesLocked(append(slices.Clone(s.placesLocked()), place{group: g, col: uint32(c), live: true, checked: true}))
 }
 
 func (r *replayer) release(payload []byte) error {
@@ -271,14 +272,12 @@ func (r *replayer) looseSamples(payload []byte) (err error) {
 			lost++
 			continue
 		}
-		if s.loose == nil {
-			s.loose = &loose{}
-		}
-		if _, ok, err := s.loose.find(in.T); ok || err != nil {
+		loose := s.takeLooseLocked()
+		if _, ok, err := loose.find(in.T); ok || err != nil {
 			continue // a checkpoint had it already
 		}
-		s.loose.add(&batch.Sample{T: in.T, ST: in.StartTime, V: in.Value, H: in.Histogram, FH: in.FloatHistogram}, 0)
-		s.loose.settle(0)
+		loose.add(&batch.Sample{T: in.T, ST: in.StartTime, V: in.Value, H: in.Histogram, FH: in.FloatHistogram}, 0)
+		loose.settle(0)
 		r.head.observeTime(in.T)
 	}
 	if lost > 0 {

@@ -185,10 +185,10 @@ func (g *group) checkLocked(a *rowAppend, r *storage.Row) (late bool) {
 		s.mu.Lock()
 		v, err := g.head.judgeLocked(s, &in, window)
 		if v == verdictNewest {
-			if last := g.lastHistograms[uint32(c)]; last != nil && last.T != s.newest {
+			if last := g.lastHistograms[uint32(c)]; last != nil && last.T != s.more.newest {
 				delete(g.lastHistograms, uint32(c))
 			}
-			s.newest = r.T
+			s.more.newest = r.T
 		}
 		s.mu.Unlock()
 		switch v {
@@ -345,7 +345,7 @@ func (g *group) untrackLocked(a *rowAppend) {
 	for _, c := range a.checked {
 		s := g.current.cols[c]
 		s.mu.Lock()
-		s.tracked = false
+		s.untrackLocked()
 		s.mu.Unlock()
 	}
 }
@@ -356,8 +356,9 @@ func (g *group) uncheckLocked(a *rowAppend) {
 	for _, c := range a.checked {
 		s := g.current.cols[c]
 		s.mu.Lock()
-		if live, p := s.liveLocked(); live == 1 && p.group == g && s.users.Load() == 0 {
-			p.checked, s.tracked = false, false
+		if live, p := s.liveLocked(); live == 1 && p.group == g && s.users.Load() == noUsers {
+			p.checked = false
+			s.untrackLocked()
 			g.checked.Unset(c)
 		}
 		s.mu.Unlock()

@@ -22,17 +22,28 @@ import (
 // as checked, and from then on each sample is compared with newest. Either all
 // open places are checked, or there is exactly one and it is not.
 type series struct {
-	ref   storage.SeriesRef
-	pairs []index.Pair // the labels
+	ref    storage.SeriesRef
+	labels index.LabelSet
 	// users counts who holds the series without having put a sample or a column
-	// there yet; it is deadUsers once the series has left the head.
+	// there yet, and one for its being in the head; 0 is an empty slot, and
+	// deadUsers a series that has left the head.
 	users atomic.Int32
 	// logged says that the log has the series' definition.
 	logged atomic.Bool
 
+	// mu guards what follows, and what more refers to.
 	mu sync.Mutex
-	// places, guarded by mu, lists the columns that the series has or had and
-	// whose rows are in memory.
+	// home is the column of a series that has one, as nearly all have.
+	home [1]place
+	// metadata is interned; nil is none.
+	metadata *metadata.Metadata
+	// more is nil as long as the series has nothing of it.
+	more *seriesMore
+}
+
+// seriesMore is what a series has that is not just a column of one group.
+type seriesMore struct {
+	// places lists the columns if there are several; home is empty then.
 	places []place
 	// loose is the samples that came one by one; nil if none did.
 	loose *loose
@@ -40,15 +51,14 @@ type series struct {
 	// in the head, rows that are being appended included. It is kept up only
 	// while the places are checked.
 	tracked bool
-	// metadata is interned; nil is none.
-	metadata *metadata.Metadata
-	newest   int64
+	newest  int64
 	// floor is the time of the newest sample that was deleted: a deletion
 	// forgets samples, not the order.
 	floor int64
 }
 
-// place is a column of a group.
+// place is a column of a group that a series has or had, and whose rows are in
+// memory.
 type place struct {
 	group   *group
 	col     uint32
@@ -59,15 +69,18 @@ type place struct {
 // id returns the number that the postings know the series by.
 func (s *series) id() uint32 { return slotOf(s.ref) }
 
-// deadUsers marks a series that has left the head.
-const deadUsers = math.MinInt32 / 2
+// Values of users.
+const (
+	noUsers   = 1 // in the head, and held by nobody
+	deadUsers = math.MinInt32 / 2
+)
 
 // acquire keeps the series in the head until release. It fails if the series
 // has left.
 func (s *series) acquire() bool {
 	for {
 		n := s.users.Load()
-		if n < 0 {
+		if n < noUsers {
 			return false
 		}
 		if s.users.CompareAndSwap(n, n+1) {
@@ -78,16 +91,99 @@ func (s *series) acquire() bool {
 
 func (s *series) release() { s.users.Add(-1) }
 
+// alive reports whether the series is in the head.
+func (s *series) alive() bool { return s.users.Load() >= noUsers }
+
 // retire marks the series as dead if nothing holds it. The caller holds mu.
 func (s *series) retireLocked() bool {
-	return len(s.places) == 0 && s.loose.empty() && s.users.CompareAndSwap(0, deadUsers)
+	return len(s.placesLocked()) == 0 && s.looseLocked().empty() && s.users.CompareAndSwap(noUsers, deadUsers)
+}
+
+// placesLocked returns the places, which are the series' own.
+func (s *series) placesLocked() []place {
+	switch {
+	case s.home[0].group != nil:
+		return s.home[:]
+	case s.more != nil:
+		return s.more.places
+	}
+	return nil
+}
+
+// setPlacesLocked replaces the places. The series keeps the slice if there are
+// several.
+func (s *series) setPlacesLocked(places []place) {
+	home := place{}
+	if len(places) == 1 {
+		home, places = places[0], nil
+	}
+	s.home[0] = home
+	if len(places) > 0 {
+		s.moreLocked().places = places
+	} else if s.more != nil {
+		s.more.places = nil
+		s.slimLocked()
+	}
+}
+
+// moreLocked returns what is more about the series, made if it is not there.
+func (s *series) moreLocked() *seriesMore {
+	if s.more == nil {
+		s.more = &seriesMore{floor: minTime}
+	}
+	return s.more
+}
+
+// slimLocked forgets more if there is nothing in it.
+func (s *series) slimLocked() {
+	if m := s.more; m != nil && len(m.places) == 0 && m.loose.empty() && m.floor == minTime && !m.tracked {
+		s.more = nil
+	}
+}
+
+func (s *series) looseLocked() *loose {
+	if s.more == nil {
+		return nil
+	}
+	return s.more.loose
+}
+
+// takeLooseLocked returns the loose samples, made if there are none.
+func (s *series) takeLooseLocked() *loose {
+	m := s.moreLocked()
+	if m.loose == nil {
+		m.loose = &loose{}
+	}
+	return m.loose
+}
+
+func (s *series) floorLocked() int64 {
+	if s.more == nil {
+		return minTime
+	}
+	return s.more.floor
+}
+
+// raiseFloorLocked notes that a sample at t was deleted.
+func (s *series) raiseFloorLocked(t int64) {
+	m := s.moreLocked()
+	m.floor = max(m.floor, t)
+}
+
+// untrackLocked says that newest is not up to date.
+func (s *series) untrackLocked() {
+	if s.more != nil {
+		s.more.tracked = false
+		s.slimLocked()
+	}
 }
 
 // liveLocked returns the number of open places and the last of them.
 func (s *series) liveLocked() (n int, last *place) {
-	for i := range s.places {
-		if s.places[i].live {
-			n, last = n+1, &s.places[i]
+	places := s.placesLocked()
+	for i := range places {
+		if places[i].live {
+			n, last = n+1, &places[i]
 		}
 	}
 	return n, last
@@ -96,8 +192,8 @@ func (s *series) liveLocked() (n int, last *place) {
 // uncheckedLocked returns the group in which the series is an unchecked column,
 // nil if there is none.
 func (s *series) uncheckedLocked() *group {
-	for i := range s.places {
-		if p := &s.places[i]; p.live && !p.checked {
+	for _, p := range s.placesLocked() {
+		if p.live && !p.checked {
 			return p.group
 		}
 	}
@@ -107,8 +203,9 @@ func (s *series) uncheckedLocked() *group {
 // placeLocked returns the open place of the series in a group, nil if it has
 // none.
 func (s *series) placeLocked(g *group) *place {
-	for i := range s.places {
-		if p := &s.places[i]; p.live && p.group == g {
+	places := s.placesLocked()
+	for i := range places {
+		if p := &places[i]; p.live && p.group == g {
 			return p
 		}
 	}
@@ -130,7 +227,8 @@ func (s *series) share() {
 		g.mu.Lock()
 		s.mu.Lock()
 		if p := s.placeLocked(g); p != nil && !p.checked {
-			p.checked, s.tracked = true, false
+			p.checked = true
+			s.untrackLocked()
 			g.checked.Set(storage.Column(p.col))
 		}
 		s.mu.Unlock()
@@ -138,20 +236,22 @@ func (s *series) share() {
 	}
 }
 
-// trackLocked brings newest up to date.
-func (s *series) trackLocked() {
-	if s.tracked {
-		return
+// trackLocked brings newest up to date and returns it.
+func (s *series) trackLocked() int64 {
+	m := s.moreLocked()
+	if m.tracked {
+		return m.newest
 	}
-	s.newest, s.tracked = s.floor, true
-	for _, p := range s.places {
+	m.newest, m.tracked = m.floor, true
+	for _, p := range s.placesLocked() {
 		v := p.group.pin()
 		if t, ok := v.newest(s, p.col); ok {
-			s.newest = max(s.newest, t)
+			m.newest = max(m.newest, t)
 		}
 		v.unpin()
 	}
-	if t, ok := s.loose.newest(); ok {
-		s.newest = max(s.newest, t)
+	if t, ok := m.loose.newest(); ok {
+		m.newest = max(m.newest, t)
 	}
+	return m.newest
 }

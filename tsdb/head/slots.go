@@ -1,20 +1,24 @@
 package head
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/index"
 )
 
-const slotPageSize = 1024
+const slotPageSize = 256
 
-// slots gives series their numbers. A reference is a generation and a slot: a
-// slot is used again for another series, with a greater generation, so that an
-// old reference is unknown and never another series. The postings know series
-// by the slot alone, so a slot rests for a while before it is used again.
+// slots holds the series and gives them their numbers. A reference is a
+// generation and a slot: a slot is used again for another series, with a greater
+// generation, so that an old reference is unknown and never another series. The
+// postings know series by the slot alone, so a slot rests for a while before it
+// is used again. Nobody has a dead series for longer than that.
 type slots struct {
-	pages atomic.Pointer[[]*slotPage] // replaced when it grows
+	pages atomic.Pointer[[]*slotPage] // replaced when a page comes or goes
 
 	mu struct {
 		sync.Mutex
@@ -25,90 +29,121 @@ type slots struct {
 	}
 }
 
-type slotPage [slotPageSize]atomic.Pointer[series]
+// slotPage has slots whose series are in the head, dead, or not there: see
+// series.users. A page without a series is nil.
+type slotPage [slotPageSize]series
 
 func slotOf(ref storage.SeriesRef) uint32 { return uint32(ref) }
 
-// get returns the series in a slot, nil if it is empty.
+// at returns what is in a slot that is not free.
+func (t *slots) at(slot uint32) *series {
+	return &(*t.pages.Load())[slot/slotPageSize][slot%slotPageSize]
+}
+
+// get returns the series in a slot, nil if there is none in the head.
 func (t *slots) get(slot uint32) *series {
 	pages := t.pages.Load()
 	if pages == nil || int(slot/slotPageSize) >= len(*pages) {
 		return nil
 	}
-	return (*pages)[slot/slotPageSize][slot%slotPageSize].Load()
+	p := (*pages)[slot/slotPageSize]
+	if p == nil || !p[slot%slotPageSize].alive() {
+		return nil
+	}
+	return &p[slot%slotPageSize]
 }
 
-// take gives a new series its reference. Slot 0 is not used, so that no
+// take makes a series with a new reference. Slot 0 is not used, so that no
 // reference is 0.
-func (t *slots) take(s *series) {
+func (t *slots) take(ls index.LabelSet, users int32) *series {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var slot uint32
 	if n := len(t.mu.free); n > 0 {
-		slot := t.mu.free[n-1]
+		slot = t.mu.free[n-1]
 		t.mu.free = t.mu.free[:n-1]
 		t.mu.generation++
-		s.ref = storage.SeriesRef(t.mu.generation)<<32 | storage.SeriesRef(slot)
 	} else {
-		t.mu.next = max(t.mu.next, 1)
-		s.ref = storage.SeriesRef(t.mu.generation)<<32 | storage.SeriesRef(t.mu.next)
-		t.mu.next++
+		slot = max(t.mu.next, 1)
+		t.mu.next = slot + 1
 	}
-	t.storeLocked(s)
+	return t.fillLocked(storage.SeriesRef(t.mu.generation)<<32|storage.SeriesRef(slot), ls, users)
 }
 
-// put enters a series that has a reference already. If its slot is taken, which
-// a damaged log can bring about, it gets another reference.
-func (t *slots) put(s *series) {
-	slot := slotOf(s.ref)
-	if slot == 0 || t.get(slot) != nil {
-		t.take(s)
-		return
-	}
+// put makes a series that has a reference already. If its slot is taken, which a
+// damaged log can bring about, it gets another reference.
+func (t *slots) put(ref storage.SeriesRef, ls index.LabelSet) *series {
+	slot := slotOf(ref)
 	t.mu.Lock()
+	if slot == 0 || t.get(slot) != nil {
+		t.mu.Unlock()
+		return t.take(ls, noUsers)
+	}
 	defer t.mu.Unlock()
-	t.mu.generation = max(t.mu.generation, uint32(s.ref>>32))
+	t.mu.generation = max(t.mu.generation, uint32(ref>>32))
 	for t.mu.next = max(t.mu.next, 1); t.mu.next < slot; t.mu.next++ {
 		t.mu.resting = append(t.mu.resting, t.mu.next)
 	}
 	t.mu.next = max(t.mu.next, slot+1)
-	t.storeLocked(s)
+	return t.fillLocked(ref, ls, noUsers)
 }
 
-func (t *slots) storeLocked(s *series) {
-	slot := slotOf(s.ref)
+// fillLocked puts a series into its slot.
+func (t *slots) fillLocked(ref storage.SeriesRef, ls index.LabelSet, users int32) *series {
+	page := int(slotOf(ref) / slotPageSize)
 	var pages []*slotPage
 	if p := t.pages.Load(); p != nil {
 		pages = *p
 	}
-	if int(slot/slotPageSize) >= len(pages) {
-		pages = append([]*slotPage(nil), pages...)
-		for int(slot/slotPageSize) >= len(pages) {
-			pages = append(pages, &slotPage{})
+	if page >= len(pages) || pages[page] == nil {
+		pages = append(make([]*slotPage, 0, max(page+1, len(pages))), pages...)
+		for page >= len(pages) {
+			pages = append(pages, nil)
 		}
+		pages[page] = new(slotPage)
 		t.pages.Store(&pages)
 	}
-	pages[slot/slotPageSize][slot%slotPageSize].Store(s)
+	s := &pages[page][slotOf(ref)%slotPageSize]
+	s.ref, s.labels = ref, ls
+	s.logged.Store(false)
+	s.users.Store(users)
+	return s
 }
 
-// release empties the slot of a series.
+// release empties the slot of a dead series, whose lock the caller holds.
 func (t *slots) release(s *series) {
-	slot := slotOf(s.ref)
+	s.home, s.metadata, s.more = [1]place{}, nil, nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	(*t.pages.Load())[slot/slotPageSize][slot%slotPageSize].Store(nil)
-	t.mu.resting = append(t.mu.resting, slot)
+	t.mu.resting = append(t.mu.resting, slotOf(s.ref))
 }
 
-// reuse ends the rest of slots that are still empty.
+// reuse ends the rest of slots that are still empty, and lets pages go in which
+// all are. Low slots are used first, so that the others get empty.
 func (t *slots) reuse() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.mu.resting) == 0 {
+		return
+	}
 	for _, slot := range t.mu.resting {
 		if t.get(slot) == nil {
 			t.mu.free = append(t.mu.free, slot)
 		}
 	}
 	t.mu.resting = nil
+	slices.SortFunc(t.mu.free, func(a, b uint32) int { return cmp.Compare(b, a) })
+	pages := slices.Clone(*t.pages.Load())
+	for i := 0; i < len(t.mu.free); {
+		page, n := t.mu.free[i]/slotPageSize, 0
+		for ; i < len(t.mu.free) && t.mu.free[i]/slotPageSize == page; i++ {
+			n++
+		}
+		if n == slotPageSize && int(page) < len(pages) {
+			pages[page] = nil
+		}
+	}
+	t.pages.Store(&pages)
 }
 
 func (t *slots) each(f func(*series) bool) {
@@ -117,8 +152,11 @@ func (t *slots) each(f func(*series) bool) {
 		return
 	}
 	for _, p := range *pages {
+		if p == nil {
+			continue
+		}
 		for i := range p {
-			if s := p[i].Load(); s != nil && !f(s) {
+			if s := &p[i]; s.alive() && !f(s) {
 				return
 			}
 		}

@@ -111,16 +111,17 @@ func (h *Head) NextTime(from int64) int64 {
 	h.reg.each(func(s *series) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.loose.empty() {
+		loose := s.looseLocked()
+		if loose.empty() {
 			return true
 		}
-		for _, t := range s.loose.times {
+		for _, t := range loose.times {
 			if t >= from {
 				next = min(next, t)
 			}
 		}
-		for i := range s.loose.chunks {
-			next = min(next, s.loose.chunks[i].next(from))
+		for i := range loose.chunks {
+			next = min(next, loose.chunks[i].next(from))
 		}
 		return true
 	})

@@ -98,17 +98,17 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	oldest = maxTime
-	if s.loose != nil {
-		_, err = s.loose.filter(minTime, t-1, func(ts int64, with uint64) bool { return ts >= t || with > txn })
-		if s.loose.empty() {
-			s.loose = nil
+	if loose := s.looseLocked(); loose != nil {
+		_, err = loose.filter(minTime, t-1, func(ts int64, with uint64) bool { return ts >= t || with > txn })
+		if loose.empty() {
+			s.more.loose = nil
 		} else {
-			oldest = s.loose.oldest()
+			oldest = loose.oldest()
 		}
 	}
-	s.tracked = false
-	s.places = slices.DeleteFunc(s.places, func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) })
-	if s.floor != minTime && s.floor >= h.RememberedFrom() {
+	s.untrackLocked()
+	s.setPlacesLocked(slices.DeleteFunc(slices.Clone(s.placesLocked()), func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) }))
+	if floor := s.floorLocked(); floor != minTime && floor >= h.RememberedFrom() {
 		return oldest, err
 	}
 	if s.retireLocked() {

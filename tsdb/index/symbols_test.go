@@ -12,60 +12,88 @@ import (
 
 func TestSymbols(t *testing.T) {
 	s := NewSymbols()
-	a := labels.FromStrings("job", "x", "path", "job")
-	pairs := s.Intern(nil, a)
+	pairs := s.Intern(nil, labels.FromStrings("job", "x", "path", "job"))
 	require.Len(t, pairs, 2)
 	require.Equal(t, pairs[0].Name, pairs[1].Value, "the same string is the same symbol")
 	n, bytes := s.Len()
 	require.Equal(t, 3, n)
 	require.Equal(t, int64(8), bytes)
-	var b labels.ScratchBuilder
-	require.True(t, labels.Equal(a, s.Labels(pairs, &b)))
 	require.Equal(t, "job", s.String(pairs[0].Name))
 	sym, ok := s.Lookup("path")
 	require.True(t, ok)
 	require.Equal(t, pairs[1].Name, sym)
 	_, ok = s.Lookup("none")
 	require.False(t, ok)
+	s.Release(pairs)
+	n, bytes = s.Len()
+	require.Zero(t, n)
+	require.Zero(t, bytes)
+	require.Panics(t, func() { s.Release(pairs) })
 }
 
-func TestSymbolsAreKeptForAWhile(t *testing.T) {
-	s := NewSymbols()
-	gone := s.Intern(nil, labels.FromStrings("a", "1"))
-	stays := s.Intern(nil, labels.FromStrings("a", "2"))
+func TestLabelSets(t *testing.T) {
+	symbols := NewSymbols()
+	s := NewLabelSets(symbols)
+	var b labels.ScratchBuilder
+	var sets []LabelSet
+	for instance := range 5 {
+		for i := range 20 {
+			ls := labels.FromStrings("__name__", fmt.Sprint("m", i/4), "a", "1", "instance", fmt.Sprint(instance), "job", "j", "le", fmt.Sprint(i%4), "zone", "z")
+			set := s.Intern(ls)
+			require.True(t, s.Is(set, ls))
+			require.False(t, s.Is(set, labels.FromStrings("a", "1")))
+			require.True(t, labels.Equal(ls, s.Labels(set, &b)))
+			require.Equal(t, "z", s.Value(set, "zone"))
+			require.Equal(t, fmt.Sprint(i%4), s.Value(set, "le"))
+			require.Empty(t, s.Value(set, "none"))
+			sets = append(sets, set)
+		}
+	}
+	require.Less(t, s.mu.numbers.Len(), 35, "25 parts, and those from before anything was learned")
+	require.Equal(t, sets[41].shared, sets[59].shared, "labels of the target")
+	require.Equal(t, sets[41].own, sets[61].own, "labels of the series")
+	require.Equal(t, LabelSet{}, s.Intern(labels.EmptyLabels()))
+}
+
+func TestLabelSetsAreKeptForAWhile(t *testing.T) {
+	symbols := NewSymbols()
+	s := NewLabelSets(symbols)
+	one := labels.FromStrings("a", "1")
+	var b labels.ScratchBuilder
+	gone := s.Intern(one)
 	s.Release(gone)
-	require.Zero(t, s.Sweep(), "a reader may still hold it")
-	require.Equal(t, "1", s.String(gone[0].Value))
-	again := s.Intern(nil, labels.FromStrings("a", "1"))
+	s.Sweep()
+	require.True(t, labels.Equal(one, s.Labels(gone, &b)), "a reader may still hold it")
+	again := s.Intern(one)
 	require.Equal(t, gone, again, "it comes back to life")
-	require.Zero(t, s.Sweep())
+	s.Sweep()
 	s.Release(again)
-	require.Zero(t, s.Sweep())
-	require.Equal(t, 1, s.Sweep())
-	_, ok := s.Lookup("1")
+	s.Sweep()
+	_, ok := symbols.Lookup("1")
+	require.True(t, ok)
+	s.Sweep()
+	_, ok = symbols.Lookup("1")
 	require.False(t, ok)
-	n, bytes := s.Len()
-	require.Equal(t, 2, n)
-	require.Equal(t, int64(2), bytes)
-	other := s.Intern(nil, labels.FromStrings("a", "3"))
-	require.Equal(t, gone[0].Value, other[0].Value, "its number is used again")
-	require.Equal(t, "2", s.String(stays[0].Value))
-	require.Zero(t, s.Sweep())
-	require.Panics(t, func() { s.Release([]Pair{gone[0], gone[0]}) })
+	n, _ := symbols.Len()
+	require.Zero(t, n)
+	require.Equal(t, gone, s.Intern(labels.FromStrings("a", "3")), "its number is used again")
+	s.Sweep()
+	require.Panics(t, func() { s.Release(gone); s.Release(gone) })
 }
 
-// TestSymbolsAgainstModel releases, interns and sweeps at random, against a map that counts.
-func TestSymbolsAgainstModel(t *testing.T) {
+// TestLabelSetsAgainstModel releases, interns and sweeps at random.
+func TestLabelSetsAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	s := NewSymbols()
-	var held [][]Pair
+	symbols := NewSymbols()
+	s := NewLabelSets(symbols)
+	var held []LabelSet
 	var texts []labels.Labels
 	var b labels.ScratchBuilder
 	for range 20000 {
 		switch rng.IntN(5) {
 		case 0, 1:
-			ls := labels.FromStrings("n", fmt.Sprint(rng.IntN(60)), fmt.Sprint("name", rng.IntN(20)), "v")
-			held, texts = append(held, s.Intern(nil, ls)), append(texts, ls)
+			ls := labels.FromStrings("n", fmt.Sprint(rng.IntN(60)), fmt.Sprint("name", rng.IntN(20)), "v", "job", fmt.Sprint(rng.IntN(3)))
+			held, texts = append(held, s.Intern(ls)), append(texts, ls)
 		case 2, 3:
 			if len(held) > 0 {
 				i := rng.IntN(len(held))
@@ -82,32 +110,34 @@ func TestSymbolsAgainstModel(t *testing.T) {
 			require.True(t, labels.Equal(texts[i], s.Labels(held[i], &b)))
 		}
 	}
-	for _, pairs := range held {
-		s.Release(pairs)
+	for _, set := range held {
+		s.Release(set)
 	}
 	s.Sweep()
 	s.Sweep()
-	n, bytes := s.Len()
+	n, bytes := symbols.Len()
 	require.Zero(t, n)
 	require.Zero(t, bytes)
+	require.Zero(t, s.mu.numbers.Len())
+	require.Len(t, s.mu.free, int(s.mu.next)-1)
 }
 
-func TestSymbolsConcurrently(t *testing.T) {
-	s := NewSymbols()
+func TestLabelSetsConcurrently(t *testing.T) {
+	s := NewLabelSets(NewSymbols())
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
 			var b labels.ScratchBuilder
 			for i := range 3 * symbolChunk {
 				ls := labels.FromStrings("shared", fmt.Sprint(i%10), "own", fmt.Sprint(g, "-", i%2000))
-				pairs := s.Intern(nil, ls)
-				if !labels.Equal(ls, s.Labels(pairs, &b)) {
-					t.Errorf("%s came back as %s", ls, s.Labels(pairs, &b))
+				set := s.Intern(ls)
+				if !labels.Equal(ls, s.Labels(set, &b)) {
+					t.Errorf("%s came back as %s", ls, s.Labels(set, &b))
 				}
 				if i%2 == 0 {
-					s.Release(pairs)
+					s.Release(set)
 				}
-				if g == 0 && i%3000 == 0 {
+				if g == 0 && i%1000 == 0 {
 					s.Sweep()
 				}
 			}

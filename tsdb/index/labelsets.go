@@ -1,0 +1,339 @@
+package index
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// LabelSet stands for a label set in a LabelSets table.
+type LabelSet struct{ shared, own uint32 }
+
+// LabelSets holds label sets in two parts each, and each part once: the labels of a target,
+// which all of its series have, and the series' own, which the same series of other targets
+// have. Where a label belongs is learned from series of the same job and instance: what they
+// differ in is their own. It does not matter for what a set is, only for its memory.
+//
+// A set that was released can be resolved until the second Sweep from then, so that a reader
+// which found a series just before it was removed can still read its labels. LabelSets may be
+// used from any number of goroutines; reading a set takes no lock.
+//
+// Lock order: mu, then Symbols.
+type LabelSets struct {
+	symbols *Symbols
+	seed    maphash.Seed
+	// parts grows by copying the outer slice. A part is written before its number is given
+	// out, and again only when nobody can hold the number.
+	parts atomic.Pointer[[]*[partChunk]part]
+
+	mu struct {
+		sync.RWMutex
+		numbers Table
+		next    uint32
+		free    []uint32
+		jobs    map[Symbol]*jobLabels
+		// sweeps is the number of Sweeps. Parts that lost their last user since the last one
+		// are in young, those of the time between that and the one before in old.
+		sweeps     uint32
+		young, old []uint32
+	}
+}
+
+const partChunk = 512
+
+// part is some labels of a set, ascending in the name.
+type part struct {
+	pairs string // Uvarints: name, value, name, value, ...
+	users atomic.Int32
+	idle  uint32 // What sweeps was when users became 0.
+}
+
+// jobLabels is what is known of the label sets of a job.
+type jobLabels struct {
+	last []Pair   // The set that came last.
+	own  []Symbol // Names that series of one instance differ in.
+}
+
+// Bounds of what is learned. Beyond them sets take more memory.
+const (
+	maxJobs     = 1 << 12
+	maxOwnNames = 32
+)
+
+// NewLabelSets returns an empty table over a table of symbols that nobody else changes.
+func NewLabelSets(symbols *Symbols) *LabelSets {
+	s := &LabelSets{symbols: symbols, seed: maphash.MakeSeed()}
+	s.mu.next = 1 // Part 0 is empty.
+	s.mu.jobs = map[Symbol]*jobLabels{}
+	s.parts.Store(&[]*[partChunk]part{new([partChunk]part)})
+	return s
+}
+
+func (s *LabelSets) part(n uint32) *part { return &(*s.parts.Load())[n/partChunk][n%partChunk] }
+
+func (s *LabelSets) hash(pairs string) uint32 { return uint32(maphash.String(s.seed, pairs) >> 32) }
+
+// room is scratch memory of Intern, enough for most label sets.
+type room struct {
+	pairs       [32]Pair
+	shared, own [160]byte
+}
+
+// Intern returns the label set, and counts one more user of it. The table keeps no part of ls.
+func (s *LabelSets) Intern(ls labels.Labels) LabelSet {
+	var r room
+	if set, ok := s.find(&r, ls); ok {
+		return set
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pairs := s.symbols.Intern(r.pairs[:0], ls)
+	s.learnLocked(pairs)
+	shared, own := s.splitLocked(&r, pairs)
+	set := LabelSet{s.addLocked(shared), s.addLocked(own)}
+	s.symbols.Release(pairs) // The parts have their uses.
+	return set
+}
+
+// find is Intern for a set whose parts are there: that of another series of a known target
+// which other targets of its kind have, too.
+func (s *LabelSets) find(r *room, ls labels.Labels) (LabelSet, bool) {
+	s.mu.RLock()
+	pairs, ok := s.symbols.find(r.pairs[:0], ls)
+	if !ok {
+		s.mu.RUnlock()
+		return LabelSet{}, false
+	}
+	shared, own := s.splitLocked(r, pairs)
+	set := LabelSet{s.useLocked(shared), s.useLocked(own)}
+	s.mu.RUnlock()
+	if (set.shared == 0 && len(shared) > 0) || (set.own == 0 && len(own) > 0) {
+		s.Release(set)
+		return LabelSet{}, false
+	}
+	return set, true
+}
+
+// splitLocked returns the two parts of a set, in r.
+func (s *LabelSets) splitLocked(r *room, pairs []Pair) (shared, own []byte) {
+	job := s.jobLocked(pairs)
+	shared, own = r.shared[:0], r.own[:0]
+	for _, p := range pairs {
+		to := &shared
+		if s.symbols.String(p.Name) == model.MetricNameLabel || (job != nil && slices.Contains(job.own, p.Name)) {
+			to = &own
+		}
+		*to = binary.AppendUvarint(binary.AppendUvarint(*to, uint64(p.Name)), uint64(p.Value))
+	}
+	return shared, own
+}
+
+// jobLocked returns what is known of the job of a set, nil if nothing is.
+func (s *LabelSets) jobLocked(pairs []Pair) *jobLabels {
+	return s.mu.jobs[s.value(pairs, model.JobLabel)]
+}
+
+func (s *LabelSets) value(pairs []Pair, name string) Symbol {
+	for _, p := range pairs {
+		if s.symbols.String(p.Name) == name {
+			return p.Value
+		}
+	}
+	return 0
+}
+
+// learnLocked compares a set with the one that came before it.
+func (s *LabelSets) learnLocked(pairs []Pair) {
+	key := s.value(pairs, model.JobLabel)
+	job := s.mu.jobs[key]
+	if job == nil {
+		if len(s.mu.jobs) >= maxJobs {
+			return
+		}
+		job = &jobLabels{}
+		s.mu.jobs[key] = job
+	}
+	if s.value(pairs, model.InstanceLabel) == s.value(job.last, model.InstanceLabel) {
+		for _, list := range [2][]Pair{pairs, job.last} {
+			for _, p := range list {
+				if !slices.Contains(pairs, p) || !slices.Contains(job.last, p) {
+					if len(job.own) < maxOwnNames && !slices.Contains(job.own, p.Name) {
+						job.own = append(job.own, p.Name)
+					}
+				}
+			}
+		}
+	}
+	job.last = append(job.last[:0], pairs...)
+}
+
+// findLocked returns the number of a part, 0 if it is not there.
+func (s *LabelSets) findLocked(hash uint32, pairs []byte) uint32 {
+	return s.mu.numbers.Find(hash, func(n uint32) bool { return s.part(n).pairs == string(pairs) })
+}
+
+// useLocked counts a user of a part that is there, and returns its number; 0 if it is not.
+// The caller holds mu for reading.
+func (s *LabelSets) useLocked(pairs []byte) uint32 {
+	if len(pairs) == 0 {
+		return 0
+	}
+	n := s.findLocked(uint32(maphash.Bytes(s.seed, pairs)>>32), pairs)
+	if n != 0 {
+		// It may lie in young or old with no user; Sweep sees that it has one again.
+		s.part(n).users.Add(1)
+	}
+	return n
+}
+
+// addLocked counts a user of a part, adding it if it is new. The caller holds mu for writing.
+func (s *LabelSets) addLocked(pairs []byte) uint32 {
+	if n := s.useLocked(pairs); n != 0 || len(pairs) == 0 {
+		return n
+	}
+	var n uint32
+	if last := len(s.mu.free) - 1; last >= 0 {
+		n, s.mu.free = s.mu.free[last], s.mu.free[:last]
+	} else {
+		n = s.mu.next
+		s.mu.next++
+		if chunks := *s.parts.Load(); int(n/partChunk) >= len(chunks) {
+			grown := append(chunks[:len(chunks):len(chunks)], new([partChunk]part))
+			s.parts.Store(&grown)
+		}
+	}
+	p := s.part(n)
+	p.pairs = string(pairs)
+	p.users.Store(1)
+	s.mu.numbers.Insert(s.hash(p.pairs), n)
+	var list [32]Pair
+	s.symbols.use(appendPart(list[:0], p.pairs))
+	return n
+}
+
+// Release takes back one use of a set.
+func (s *LabelSets) Release(set LabelSet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range [2]uint32{set.shared, set.own} {
+		if n == 0 {
+			continue
+		}
+		p := s.part(n)
+		switch users := p.users.Add(-1); {
+		case users < 0:
+			panic("index: label set was released more often than interned")
+		case users == 0:
+			p.idle = s.mu.sweeps
+			s.mu.young = append(s.mu.young, n)
+		}
+	}
+}
+
+// Sweep forgets what has been without a user since before the Sweep before. The owner calls
+// it now and then, at intervals longer than any reader holds on to a set that was released.
+func (s *LabelSets) Sweep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list [32]Pair
+	for _, n := range s.mu.old {
+		p := s.part(n)
+		// One that was used and released again meanwhile is in the lists more than once.
+		if p.users.Load() > 0 || p.idle != s.mu.sweeps-1 {
+			continue
+		}
+		p.idle = s.mu.sweeps // So that it is not forgotten twice.
+		s.mu.numbers.Remove(s.hash(p.pairs), n)
+		s.symbols.Release(appendPart(list[:0], p.pairs))
+		p.pairs = ""
+		s.mu.free = append(s.mu.free, n)
+	}
+	s.mu.old, s.mu.young = s.mu.young, s.mu.old[:0]
+	s.mu.sweeps++
+	for job := range s.mu.jobs {
+		if s.symbols.String(job) == "" && job != 0 {
+			delete(s.mu.jobs, job)
+		}
+	}
+}
+
+// appendPart appends the pairs of a part.
+func appendPart(dst []Pair, pairs string) []Pair {
+	number := func() Symbol {
+		n := uint64(0)
+		for i := 0; ; i++ {
+			b := pairs[i]
+			n |= uint64(b&0x7f) << (7 * i)
+			if b < 0x80 {
+				pairs = pairs[i+1:]
+				return Symbol(n)
+			}
+		}
+	}
+	for len(pairs) > 0 {
+		name := number()
+		dst = append(dst, Pair{name, number()})
+	}
+	return dst
+}
+
+// Pairs appends the labels of a set to dst, ascending in the name.
+func (s *LabelSets) Pairs(dst []Pair, set LabelSet) []Pair {
+	from := len(dst)
+	dst = appendPart(dst, s.part(set.shared).pairs)
+	dst = appendPart(dst, s.part(set.own).pairs)
+	// Each part is in order: insert what is not.
+	list := dst[from:]
+	for i := 1; i < len(list); i++ {
+		p := list[i]
+		name := s.symbols.String(p.Name)
+		j := i
+		for ; j > 0 && s.symbols.String(list[j-1].Name) > name; j-- {
+			list[j] = list[j-1]
+		}
+		list[j] = p
+	}
+	return dst
+}
+
+// Labels returns a set, as new memory. The builder is scratch memory.
+func (s *LabelSets) Labels(set LabelSet, b *labels.ScratchBuilder) labels.Labels {
+	var room [32]Pair
+	b.Reset()
+	for _, p := range s.Pairs(room[:0], set) {
+		b.Add(s.symbols.String(p.Name), s.symbols.String(p.Value))
+	}
+	return b.Labels()
+}
+
+// Is reports whether the set is ls.
+func (s *LabelSets) Is(set LabelSet, ls labels.Labels) bool {
+	var room [32]Pair
+	pairs := s.Pairs(room[:0], set)
+	if len(pairs) != ls.Len() {
+		return false
+	}
+	i, same := 0, true
+	ls.Range(func(l labels.Label) {
+		p := pairs[i]
+		same = same && s.symbols.String(p.Name) == l.Name && s.symbols.String(p.Value) == l.Value
+		i++
+	})
+	return same
+}
+
+// Value returns the value of a label of a set, "" if it does not have it.
+func (s *LabelSets) Value(set LabelSet, name string) string {
+	var room [32]Pair
+	for _, n := range [2]uint32{set.own, set.shared} {
+		if v := s.value(appendPart(room[:0], s.part(n).pairs), name); v != 0 {
+			return s.symbols.String(v)
+		}
+	}
+	return ""
+}
