@@ -23,7 +23,7 @@ SOAKTIME ?= 1h
 SOAKSEEDS ?= 3000
 ARGS     ?=
 
-.PHONY: help build run test lint unit e2e race fuzz bench soak clean
+.PHONY: help build run test lint unit e2e race fuzz bench peers soak clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 
 bench: ## every benchmark once
 	$(call each,$(UNIT),go test -run '^$$' -bench . -benchmem ./...)
+
+peers: ## the storage engine beside Prometheus's and VictoriaMetrics's (ARGS='-data DIR', documentation/benchmarks.md)
+	cd bench && go run . $(ARGS)
 
 soak: build ## random lives of the database, every failure of the disk, and kills of the server under load for SOAKTIME (1h)
 	go test -count=1 -timeout=0 -run '^(TestAgreesWithModel|TestFailingOperation|TestCrash)$$' ./tsdb -args -seeds=$(SOAKSEEDS) -sweep-step=1

@@ -49,8 +49,8 @@ type frame struct {
 
 // Options choose what is loaded.
 type Options struct {
-	// Kinds are the exporters wanted; none means all.
-	Kinds []string
+	// Want says which kinds are loaded; nil is all.
+	Want func(kind string) bool
 	// MaxFrames bounds the frames of each recording; 0 is all.
 	MaxFrames int
 }
@@ -66,7 +66,7 @@ func Load(dir string, opts Options) ([]*Recording, error) {
 	var list []*Recording
 	for _, name := range names {
 		kind := strings.TrimSuffix(filepath.Base(name), Suffix)
-		if len(opts.Kinds) > 0 && !slices.Contains(opts.Kinds, kind) {
+		if opts.Want != nil && !opts.Want(kind) {
 			continue
 		}
 		r, err := loadFile(name, kind, opts.MaxFrames)
@@ -76,7 +76,7 @@ func Load(dir string, opts Options) ([]*Recording, error) {
 		list = append(list, r)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("no recordings (*%s) of the kinds %v in %s", Suffix, opts.Kinds, dir)
+		return nil, fmt.Errorf("none of the recordings wanted (*%s) is in %s", Suffix, dir)
 	}
 	return list, nil
 }
@@ -212,6 +212,50 @@ func (b *builder) finish() {
 			f.scraped, f.written = nil, nil
 		}
 	}
+}
+
+// Narrow returns a recording of the first n series that are in every frame.
+func (r *Recording) Narrow(n int) (*Recording, error) {
+	var keep []int
+	for c := 0; c < len(r.Series) && len(keep) < n; c++ {
+		always := true
+		for i := range r.frames {
+			always = always && (r.frames[i].scraped == nil || r.frames[i].scraped.Has(storage.Column(c)))
+		}
+		if always {
+			keep = append(keep, c)
+		}
+	}
+	if len(keep) < n {
+		return nil, fmt.Errorf("recording %s has %d series that are always there, not %d", r.Kind, len(keep), n)
+	}
+	out := &Recording{Kind: r.Kind, Times: r.Times, frames: make([]frame, len(r.frames))}
+	for _, c := range keep {
+		out.Series = append(out.Series, r.Series[c])
+	}
+	for i := range out.frames {
+		for _, c := range keep {
+			out.frames[i].values = append(out.frames[i].values, r.frames[i].values[c])
+		}
+	}
+	return out, nil
+}
+
+// Columns returns the series' values in the first n frames, each series' by itself, without the
+// frames in which it has none.
+func (r *Recording) Columns(n int) [][]float64 {
+	n = min(n, len(r.frames))
+	out := make([][]float64, len(r.Series))
+	for c := range out {
+		column := make([]float64, 0, n)
+		for i := range n {
+			if f := &r.frames[i]; f.scraped == nil || f.scraped.Has(storage.Column(c)) {
+				column = append(column, f.values[c])
+			}
+		}
+		out[c] = column
+	}
+	return out
 }
 
 // Frames returns the number of frames.

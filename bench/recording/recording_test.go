@@ -78,11 +78,11 @@ func TestLoadRoundTrip(t *testing.T) {
 
 func TestLoadKindsAndFrames(t *testing.T) {
 	dir := write(t, "node", frames("a 1\n", "a 2\n", "a 3\n"))
-	list, err := Load(dir, Options{Kinds: []string{"node"}, MaxFrames: 2})
+	list, err := Load(dir, Options{Want: func(kind string) bool { return kind == "node" }, MaxFrames: 2})
 	require.NoError(t, err)
 	require.Equal(t, 2, list[0].Frames())
-	_, err = Load(dir, Options{Kinds: []string{"etcd"}})
-	require.ErrorContains(t, err, "etcd")
+	_, err = Load(dir, Options{Want: func(string) bool { return false }})
+	require.ErrorContains(t, err, dir)
 }
 
 func TestTargetsDiffer(t *testing.T) {
@@ -117,4 +117,17 @@ func TestReadDamage(t *testing.T) {
 		_, err := Read(bytes.NewReader(raw), "node", 0)
 		require.Error(t, err, name)
 	}
+}
+
+func TestNarrow(t *testing.T) {
+	r, err := Read(bytes.NewReader(frames("a 1\nb 2\nc 3\n", "a 4\nc 6\n")), "node", 0)
+	require.NoError(t, err)
+	n, err := r.Narrow(2)
+	require.NoError(t, err)
+	require.Equal(t, []labels.Labels{labels.FromStrings("__name__", "a"), labels.FromStrings("__name__", "c")}, n.Series)
+	var row storage.Row
+	Targets([]*Recording{n}, 1, 0)[0].Row(1, &row)
+	require.Equal(t, []float64{4, 6}, row.Values)
+	_, err = r.Narrow(3)
+	require.ErrorContains(t, err, "2 series")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -12,7 +13,7 @@ import (
 func parseSeries(text string) (labels.Labels, error) {
 	var b labels.ScratchBuilder
 	name, rest, braces := strings.Cut(text, "{")
-	b.Add(labels.MetricName, strings.TrimSpace(name))
+	b.Add(model.MetricNameLabel, strings.TrimSpace(name))
 	for braces && rest != "" && rest[0] != '}' {
 		label, quoted, ok := strings.Cut(rest, `="`)
 		if !ok {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb"
+)
+
+// gnomonEngine is our database. Maintenance happens when a measurement asks for it.
+type gnomonEngine struct {
+	dir string
+	db  *tsdb.DB
+}
+
+func (e *gnomonEngine) openWith(dir string, opts tsdb.Options) (err error) {
+	opts.MaintenanceInterval = -1
+	opts.Retention = -1
+	opts.NoLockfile = true // the process before was killed on purpose
+	e.dir = dir
+	e.db, err = tsdb.Open(context.Background(), dir, opts)
+	return err
+}
+
+func (e *gnomonEngine) open(dir string) error {
+	return e.openWith(dir, tsdb.Options{MinBlockDuration: cutRange, MaxBlockDuration: cutRange})
+}
+
+func (e *gnomonEngine) close() error     { return e.db.Close() }
+func (e *gnomonEngine) minute()          {}
+func (e *gnomonEngine) clientBytes() int { return 0 }
+
+type gnomonTarget struct{ group storage.Group }
+
+func (e *gnomonEngine) target(origin string, columns int, series func(int) labels.Labels) (target, error) {
+	g, err := e.db.OpenGroup(storage.GroupOptions{Origin: origin})
+	if err != nil {
+		return nil, err
+	}
+	for c := range columns {
+		got, err := g.AddColumn(series(c))
+		if err != nil {
+			return nil, err
+		}
+		if got != storage.Column(c) {
+			return nil, fmt.Errorf("column %d became %d: a series is there twice", c, got)
+		}
+	}
+	return gnomonTarget{g}, nil
+}
+
+func (t gnomonTarget) append(row *storage.Row) error { return t.group.AppendRow(row) }
+
+func (t gnomonTarget) replace(column int, ls labels.Labels) error {
+	t.group.ReleaseColumn(storage.Column(column))
+	got, err := t.group.AddColumn(ls)
+	if err == nil && got != storage.Column(column) {
+		err = fmt.Errorf("column %d became %d", column, got)
+	}
+	return err
+}
+
+func (e *gnomonEngine) usage(dir string) (usage, error) {
+	var u usage
+	err := files(dir, func(path string, size int64) {
+		switch base := filepath.Base(path); {
+		case strings.HasPrefix(path, "wal/"):
+			u.log += size
+		case base == "data":
+			u.samples += size
+		case base == "index":
+			u.index += size
+		}
+	})
+	return u, err
+}
+
+func (e *gnomonEngine) first(mint, maxt int64, ms ...*labels.Matcher) (bool, error) {
+	q, err := e.db.Querier(mint, maxt)
+	if err != nil {
+		return false, err
+	}
+	set := q.Select(context.Background(), nil, ms...)
+	found := set.Next()
+	if found {
+		_ = set.At().Labels()
+	}
+	return found, errors.Join(set.Err(), q.Close())
+}
+
+// cut lets samples that are far ahead make the whole range due. The first of them becomes a block
+// too: joining leaves the newest block alone.
+func (e *gnomonEngine) cut(_, maxt int64) error {
+	for i := range int64(2) {
+		t := maxt + (i+1)*2*joinRange.Milliseconds()
+		if err := e.singles([]uint64{0}, []labels.Labels{labels.FromStrings(model.MetricNameLabel, "later")}, t, 1); err != nil {
+			return err
+		}
+		if err := e.db.Maintain(context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join opens the folder anew, as a database that joins blocks.
+func (e *gnomonEngine) join(int64, int64) error {
+	if err := e.db.Close(); err != nil {
+		return err
+	}
+	if err := e.openWith(e.dir, tsdb.Options{MinBlockDuration: cutRange, MaxBlockDuration: joinRange}); err != nil {
+		return err
+	}
+	return e.db.Maintain(context.Background())
+}
+
+func (e *gnomonEngine) stored() (int, bool) {
+	greatest := 0
+	for _, b := range e.db.Blocks() {
+		greatest = max(greatest, int(b.Samples))
+	}
+	return greatest, true
+}
+
+func (e *gnomonEngine) singles(refs []uint64, series []labels.Labels, t int64, v float64) error {
+	app := e.db.Appender(context.Background())
+	for i, ls := range series {
+		ref, err := app.Append(storage.SeriesRef(refs[i]), ls, t, v)
+		if err != nil {
+			return errors.Join(err, app.Rollback())
+		}
+		refs[i] = uint64(ref)
+	}
+	return app.Commit()
+}
