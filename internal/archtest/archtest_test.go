@@ -61,6 +61,9 @@ func TestTheTableForbids(t *testing.T) {
 		{"tsdb", "scrape", false},
 		{"internal/vfs", "internal/invariant", true},
 		{"internal/vfs", "storage", false},
+		{"takeover", "tsdb/block", true},
+		{"takeover", "web", false},
+		{"web", "takeover", false},
 		{"cmd/gnomon", "web/api", true},
 	} {
 		r, known := roomOf(c.from)
@@ -69,4 +72,10 @@ func TestTheTableForbids(t *testing.T) {
 	}
 	_, known := roomOf("elsewhere")
 	require.False(t, known)
+
+	list := []string{"promql/borrowed.go", "takeover/"}
+	require.True(t, excepted(list, "promql/borrowed.go"))
+	require.False(t, excepted(list, "promql/borrowed.go/x.go"))
+	require.True(t, excepted(list, "takeover/import.go"))
+	require.False(t, excepted(list, "takeovers.go"))
 }
