@@ -1,0 +1,200 @@
+package takeover
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/prometheus/tsdb/record"
+	"github.com/prometheus/prometheus/tsdb/wlog"
+)
+
+// promPage is the length of a page of a log of Prometheus. A record lies within
+// a segment and may begin at the start of a page, or be continued there.
+const promPage = 32 << 10
+
+// Kinds of record fragments, in the low bits of their first byte.
+const (
+	fragmentKind  = 7
+	fragmentFull  = 1
+	fragmentFirst = 2
+)
+
+// logDamage is a place in a log of Prometheus that could not be read.
+type logDamage struct {
+	file   string
+	offset int64
+	err    error
+	// torn says that it is the end of the last segment, as a crash leaves it.
+	torn bool
+	// redundant says that what was lost is in the logs as well.
+	redundant bool
+}
+
+func (d *logDamage) Error() string {
+	what := "damaged"
+	switch {
+	case d.torn:
+		what = "ends in the middle of a record, as after a crash"
+	case d.redundant:
+		what = "damaged, the logs have what it had"
+	}
+	return fmt.Sprintf("%s: offset %d: %s: %v", d.file, d.offset, what, d.err)
+}
+
+// promLogs are the logs of a folder: the segments, in the order in which they
+// are to be read.
+type promLogs struct {
+	segments []promSegment
+	// damages are what was found in listing.
+	damages []*logDamage
+}
+
+// promSegment is a segment of a log.
+type promSegment struct {
+	file string
+	// outOfOrder says that it is of the log of out-of-order samples.
+	outOfOrder bool
+	// last says that it is the last one of its log.
+	last bool
+}
+
+// listLogs lists the newest checkpoint, the segments behind it, and those of the
+// log of out-of-order samples.
+func listLogs(dir string) (*promLogs, error) {
+	l := &promLogs{}
+	wal := filepath.Join(dir, promWAL)
+	from := -1
+	checkpoint, n, err := wlog.LastCheckpoint(wal)
+	if err == nil {
+		from = n
+		if err := l.add(checkpoint, -1, false); err != nil {
+			return nil, err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrNotFound) {
+		return nil, fmt.Errorf("look for a checkpoint in %s: %w", wal, err)
+	}
+	if err := l.add(wal, from, false); err != nil {
+		return nil, err
+	}
+	return l, l.add(filepath.Join(dir, promWBL), -1, true)
+}
+
+// add lists the segments of a log behind one of them.
+func (l *promLogs) add(dir string, behind int, outOfOrder bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list log: %w", err)
+	}
+	var numbers []int
+	names := map[int]string{}
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && !e.IsDir() && n > behind {
+			numbers = append(numbers, n)
+			names[n] = e.Name()
+		}
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		if i > 0 && n != numbers[i-1]+1 {
+			l.damages = append(l.damages, &logDamage{
+				file: filepath.Join(dir, names[n]),
+				err:  fmt.Errorf("segments are missing: %d is followed by %d", numbers[i-1], n),
+			})
+		}
+		l.segments = append(l.segments, promSegment{
+			file: filepath.Join(dir, names[n]), outOfOrder: outOfOrder, last: i == len(numbers)-1,
+		})
+	}
+	return nil
+}
+
+// read hands every whole record to each, and every damage to damaged. Reading
+// goes on behind a damage. The record is valid until each returns.
+func (l *promLogs) read(ctx context.Context, each func(s *promSegment, rec []byte) error, damaged func(*logDamage)) error {
+	for _, d := range l.damages {
+		damaged(d)
+	}
+	for i := range l.segments {
+		if err := l.segments[i].read(ctx, each, damaged); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *promSegment) read(ctx context.Context, each func(s *promSegment, rec []byte) error, damaged func(*logDamage)) (err error) {
+	f, err := os.Open(s.file)
+	if err != nil {
+		damaged(&logDamage{file: s.file, err: err})
+		return nil
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	// held is the last damage until it is known whether anything follows it.
+	var held *logDamage
+	for off := int64(0); off >= 0 && off < info.Size(); {
+		r := wlog.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, off, info.Size()-off), 1<<20))
+		for r.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if held != nil {
+				damaged(held)
+				held = nil
+			}
+			if err := each(s, r.Record()); err != nil {
+				return err
+			}
+		}
+		if r.Err() == nil {
+			break
+		}
+		if held == nil {
+			held = &logDamage{file: s.file, offset: off + r.Offset(), err: reason(r.Err())}
+		}
+		off = nextRecordPage(f, off+max(r.Offset(), 1), info.Size())
+	}
+	if held != nil {
+		held.torn = s.last
+		damaged(held)
+	}
+	return nil
+}
+
+// reason is the error without the offset, which counts from where reading began.
+func reason(err error) error {
+	var c *wlog.CorruptionErr
+	if errors.As(err, &c) {
+		return c.Err
+	}
+	return err
+}
+
+// nextRecordPage returns the first page behind off that begins with a record, -1
+// if there is none.
+func nextRecordPage(f io.ReaderAt, off, size int64) int64 {
+	for page := (off + promPage - 1) / promPage * promPage; page < size; page += promPage {
+		var first [1]byte
+		if _, err := f.ReadAt(first[:], page); err != nil {
+			return -1
+		}
+		if kind := first[0] & fragmentKind; kind == fragmentFull || kind == fragmentFirst {
+			return page
+		}
+	}
+	return -1
+}
