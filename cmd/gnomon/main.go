@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/gnomonhq/gnomon/cmd/gnomon/folder"
 )
 
 func main() { os.Exit(execute(os.Args[1:])) }
@@ -12,6 +14,9 @@ func main() { os.Exit(execute(os.Args[1:])) }
 // execute does what the command line says and returns the exit code: 0 after an
 // orderly end, 1 after a failure, 2 for a command line that makes no sense.
 func execute(args []string) int {
+	if len(args) > 0 && args[0] == folder.Name {
+		return folder.Execute(args[1:], os.Stdout, os.Stderr)
+	}
 	opts, err := parseFlags(args, os.Stdout)
 	switch {
 	case errors.Is(err, errInformed):
