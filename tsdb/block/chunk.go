@@ -27,9 +27,11 @@ type Chunk struct {
 	// StartTimes are the start timestamps as encoding.AppendTimes made them, one per value;
 	// empty if there is none.
 	StartTimes []byte
-	// Values are the values as encoding.AppendFloats, AppendHistograms or
-	// AppendFloatHistograms made them, one per present row; of KindRollup as package rollup
-	// did. The writer does not decode them.
+	// Floats are the values of a float chunk, one per present row.
+	Floats []float64
+	// Values are those of a chunk of another kind, as encoding.AppendHistograms or
+	// AppendFloatHistograms made them, or of KindRollup as package rollup did. The writer does not
+	// decode them.
 	Values []byte
 }
 
@@ -52,7 +54,9 @@ func (c *Chunk) check(timelines []timelineEntry) error {
 		return fmt.Errorf("chunk of rows %d+%d, timeline %d has %d", c.FirstRow, c.Rows, c.Timeline, timelines[c.Timeline].rows)
 	case c.Presence != nil && !presenceFits(c.Presence, int(c.Rows)):
 		return fmt.Errorf("chunk with a presence beyond its %d rows, or without any", c.Rows)
-	case len(c.Values) == 0:
+	case c.Kind == storage.KindFloat && len(c.Floats) != c.values():
+		return fmt.Errorf("chunk with %d values in %d rows", len(c.Floats), c.values())
+	case c.Kind != storage.KindFloat && len(c.Values) == 0:
 		return fmt.Errorf("chunk without values")
 	}
 	return nil
@@ -67,8 +71,8 @@ func presenceFits(p storage.Bitmap, rows int) bool {
 	return false
 }
 
-// append appends the chunk as it lies in a page.
-func (c *Chunk) append(dst []byte) []byte {
+// appendBytes appends what the chunk has beside floats, as it lies in a page.
+func (c *Chunk) appendBytes(dst []byte) []byte {
 	if c.Presence != nil {
 		for i := range int(c.Rows+7) / 8 {
 			b := byte(0)
@@ -82,15 +86,13 @@ func (c *Chunk) append(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(c.StartTimes)))
 		dst = append(dst, c.StartTimes...)
 	}
-	return append(dst, c.Values...)
+	if c.Kind != storage.KindFloat {
+		dst = append(dst, c.Values...)
+	}
+	return dst
 }
 
-// location is where bytes lie in the pages of the data file.
-type location struct {
-	page, offset, length uint32
-}
-
-// ChunkRef is a chunk in the directory of a block: everything but its bytes.
+// ChunkRef is a chunk in the directory of a block: everything but its values.
 type ChunkRef struct {
 	Kind           storage.Kind
 	Timeline       uint32
@@ -98,61 +100,11 @@ type ChunkRef struct {
 	// HasPresence and HasStartTimes say what the chunk has beside values.
 	HasPresence, HasStartTimes bool
 
-	at location
-}
-
-// Size is the number of bytes of the chunk.
-func (c *ChunkRef) Size() int { return int(c.at.length) }
-
-// Flags of a chunk in the directory; they never change.
-const (
-	chunkKindMask   = 0x03
-	chunkPresence   = 0x04
-	chunkStartTimes = 0x08
-	chunkFlags      = 0x0f
-)
-
-// appendRef appends a chunk to the directory. Pages count from base, the first page of the frame.
-func (c *ChunkRef) append(dst []byte, base uint32) []byte {
-	flags := byte(c.Kind)
-	if c.HasPresence {
-		flags |= chunkPresence
-	}
-	if c.HasStartTimes {
-		flags |= chunkStartTimes
-	}
-	dst = append(dst, flags)
-	dst = binary.AppendUvarint(dst, uint64(c.Timeline))
-	dst = binary.AppendUvarint(dst, uint64(c.FirstRow))
-	dst = binary.AppendUvarint(dst, uint64(c.Rows))
-	return c.at.append(dst, base)
-}
-
-func (l location) append(dst []byte, base uint32) []byte {
-	dst = binary.AppendUvarint(dst, uint64(l.page-base))
-	dst = binary.AppendUvarint(dst, uint64(l.offset))
-	return binary.AppendUvarint(dst, uint64(l.length))
-}
-
-func readLocation(r *byteReader, base uint32) location {
-	page := uint64(base) + r.uvarint()
-	if page > 1<<32-1 {
-		r.bad = true
-	}
-	return location{page: uint32(page), offset: r.uint32(), length: r.uint32()}
-}
-
-// readChunkRef reads a chunk of the directory and checks it, all but its bytes.
-func readChunkRef(r *byteReader, base uint32, timelines []timelineEntry) (c ChunkRef, ok bool) {
-	flags := r.byte()
-	c.Kind = storage.Kind(flags & chunkKindMask)
-	c.HasPresence, c.HasStartTimes = flags&chunkPresence != 0, flags&chunkStartTimes != 0
-	c.Timeline, c.FirstRow, c.Rows = r.uint32(), r.uint32(), r.uint32()
-	c.at = readLocation(r, base)
-	if r.bad || flags&^chunkFlags != 0 || int64(c.Timeline) >= int64(len(timelines)) {
-		return c, false
-	}
-	return c, c.Rows > 0 && uint64(c.FirstRow)+uint64(c.Rows) <= uint64(timelines[c.Timeline].rows)
+	page *pageHeads
+	// column is the place of a float chunk among those of the page.
+	column uint32
+	// What appendBytes made lies at offset in the bytes of the page.
+	offset, length uint32
 }
 
 // ChunkData are the bytes of a chunk. They lie in the block's file: valid while the reader is
@@ -162,8 +114,11 @@ type ChunkData struct {
 	Presence storage.Bitmap
 	// StartTimes is for encoding.DecodeTimes; empty if there is none.
 	StartTimes []byte
-	// Values is for the Decode function of the chunk's kind.
+	// Values is for the Decode function of the chunk's kind; a float chunk has
+	// ChunkRef.Floats instead.
 	Values []byte
+
+	page []byte
 }
 
 // split takes the bytes of a chunk apart.
@@ -186,12 +141,22 @@ func (c *ChunkRef) split(b []byte) (d ChunkData, ok bool) {
 		d.StartTimes = r.bytes(r.uvarint())
 	}
 	d.Values = r.b
-	return d, !r.bad && len(d.Values) > 0
+	return d, !r.bad && (len(d.Values) == 0) == (c.Kind == storage.KindFloat)
 }
 
-// Floats decodes the values of a float chunk and checks their number.
-func (c *ChunkRef) Floats(dst []float64, d ChunkData) ([]float64, error) {
-	out, _, err := encoding.DecodeFloats(dst, d.Values)
+// Constant says whether a float chunk is stored as the same bits in every row, and gives the
+// value.
+func (c *ChunkRef) Constant() (v float64, ok bool) {
+	if c.Kind != storage.KindFloat {
+		return 0, false
+	}
+	return c.page.floats.Constant(int(c.column))
+}
+
+// Floats appends to dst the values of a float chunk and checks their number. A decoder that
+// is used for one chunk after the other decodes the buckets of a histogram faster.
+func (c *ChunkRef) Floats(dec *encoding.Decoder, dst []float64, d ChunkData) ([]float64, error) {
+	out, err := dec.Floats(dst, c.page.floats, d.page, int(c.column))
 	if err != nil {
 		return dst, fmt.Errorf("chunk: %w", err)
 	}

@@ -15,6 +15,9 @@ var ErrClosed = errors.New("block is closed")
 // one before.
 var ErrOutOfOrder = errors.New("series are not in metric-major order")
 
+// errLabelFrame cannot come up: the labels were kept in memory.
+var errLabelFrame = errors.New("labels of a frame cannot be read again")
+
 // CorruptionError says where a file is not what was written. It costs what lies there: a
 // page its columns, a frame of the directory its series; other parts can be read.
 type CorruptionError struct {

@@ -27,7 +27,7 @@ func Example() {
 	}
 	_, err = w.AddSeries(&block.Series{
 		Labels: labels.FromStrings("__name__", "up", "job", "node"),
-		Chunks: []block.Chunk{{Timeline: timeline, Rows: 3, Values: encoding.AppendFloats(nil, []float64{1, 0, 1})}},
+		Chunks: []block.Chunk{{Timeline: timeline, Rows: 3, Floats: []float64{1, 0, 1}}},
 	})
 	if err != nil {
 		panic(err)
@@ -49,6 +49,7 @@ func Example() {
 	}
 	var e block.SeriesEntry
 	var b labels.ScratchBuilder
+	var dec encoding.Decoder
 	for _, series := range set.ToArray() {
 		if err := r.Series(series, &b, &e); err != nil {
 			panic(err)
@@ -63,7 +64,7 @@ func Example() {
 			if err != nil {
 				panic(err)
 			}
-			values, err := c.Floats(nil, data)
+			values, err := c.Floats(&dec, nil, data)
 			fmt.Println(e.Labels, times[c.FirstRow:][:c.Rows], values, err)
 		}
 	}

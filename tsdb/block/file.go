@@ -98,6 +98,15 @@ type byteReader struct {
 }
 
 func (r *byteReader) uvarint() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // Most are.
+		v := r.b[0]
+		r.b = r.b[1:]
+		return uint64(v)
+	}
+	return r.longUvarint()
+}
+
+func (r *byteReader) longUvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
 		r.b, r.bad = nil, true
@@ -157,6 +166,10 @@ func (r *byteReader) count(size int) int {
 		return 0
 	}
 	return int(n)
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
 func appendSvarint(dst []byte, n int64) []byte {

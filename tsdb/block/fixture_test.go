@@ -75,10 +75,30 @@ func newFixture(seed uint64, targets, metrics, rows int) *fixture {
 			}
 			f.addChunks(rng, &s, uint32(target), rows)
 			f.series = append(f.series, s)
+			if metric%4 == 2 {
+				f.addBuckets(rng, s.Labels, uint32(target), rows)
+			}
 		}
 	}
 	slices.SortFunc(f.series, func(a, b testSeries) int { return Compare(a.Labels, b.Labels) })
 	return f
+}
+
+// addBuckets adds the buckets of a histogram, over all rows of a timeline.
+func (f *fixture) addBuckets(rng *rand.Rand, ls labels.Labels, timeline uint32, rows int) {
+	counts := make([]float64, rows)
+	for _, le := range []string{"0.5", "1", "10", "+Inf"} {
+		total, floats := 0.0, make([]float64, rows)
+		s := testSeries{Series: Series{Labels: labels.NewBuilder(ls).Set("le", le).Set("zone", "z").Labels()}}
+		for i := range rows {
+			total += float64(rng.IntN(3))
+			counts[i] += total
+			floats[i] = counts[i]
+			s.samples = append(s.samples, sample{t: f.timelines[timeline][i], bits: math.Float64bits(floats[i])})
+		}
+		s.Chunks = []Chunk{{Timeline: timeline, Rows: uint32(rows), Floats: floats}}
+		f.series = append(f.series, s)
+	}
 }
 
 // addChunks splits the rows of a timeline into chunks of different kinds.
@@ -129,7 +149,7 @@ func (f *fixture) addChunks(rng *rand.Rand, s *testSeries, timeline uint32, rows
 		}
 		switch c.Kind {
 		case storage.KindFloat:
-			c.Values = encoding.AppendFloats(nil, floats)
+			c.Floats = floats
 		case storage.KindHistogram:
 			c.Values, _ = encoding.AppendHistograms(nil, hists) // Far from any limit.
 		case storage.KindFloatHistogram:
@@ -183,6 +203,7 @@ func mustOpen(t testing.TB, fsys vfs.FS, dir string) *Reader {
 
 // readSamples decodes all samples of a series.
 func readSamples(r *Reader, e *SeriesEntry) (out []sample, err error) {
+	var dec encoding.Decoder
 	for i := range e.Chunks {
 		c := &e.Chunks[i]
 		d, err := r.Chunk(c)
@@ -199,7 +220,7 @@ func readSamples(r *Reader, e *SeriesEntry) (out []sample, err error) {
 		var starts []int64
 		switch c.Kind {
 		case storage.KindFloat:
-			floats, err = c.Floats(nil, d)
+			floats, err = c.Floats(&dec, nil, d)
 		case storage.KindHistogram:
 			hists, _, err = encoding.DecodeHistograms(nil, d.Values)
 		case storage.KindFloatHistogram:

@@ -11,9 +11,12 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/encoding"
 	idx "github.com/gnomonhq/gnomon/tsdb/index"
 )
 
@@ -32,10 +35,10 @@ func FuzzOpen(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(true, []byte{}, []byte{})
 	f.Add(false, []byte{20, 0, 1}, []byte{30, 0, 255})
-	for i := 0; i < len(goodIndex); i += 7 {
+	for i := 0; i < len(goodIndex); i += 17 {
 		f.Add(true, []byte{byte(i), byte(i >> 8), byte(i | 1)}, []byte{})
 	}
-	for i := 16; i < len(goodData); i += 31 {
+	for i := 16; i < len(goodData); i += 61 {
 		f.Add(true, []byte{}, []byte{byte(i), byte(i >> 8), 0x81})
 	}
 	f.Fuzz(func(t *testing.T, fix bool, indexPatch, dataPatch []byte) {
@@ -116,15 +119,26 @@ func fixChecksums(index, data []byte) {
 	for b := section(sectionPages); len(b) >= pageEntrySize; b = b[pageEntrySize:] {
 		sum(data, binary.LittleEndian.Uint64(b), uint64(binary.LittleEndian.Uint32(b[8:])), b[12:])
 	}
+	stored := func(b []byte) {
+		sum(index, binary.LittleEndian.Uint64(b), uint64(binary.LittleEndian.Uint32(b[8:])), b[16:])
+	}
 	for b := section(sectionFrames); len(b) >= frameSize; b = b[frameSize:] {
-		sum(index, binary.LittleEndian.Uint64(b), uint64(binary.LittleEndian.Uint32(b[16:])), b[24:])
+		stored(b[12:])
+		stored(b[12+storedSize:])
 	}
 	r := byteReader{b: section(sectionNames)}
-	for range r.count(7) {
+	for range r.count(13) {
 		r.bytes(r.uvarint())
-		off, n := r.uvarint(), r.uvarint()
+		n := r.uvarint()
+		r.uvarint()
+		off, size, _ := r.uvarint(), r.uvarint(), r.uvarint()
 		if crc := r.bytes(4); !r.bad {
-			sum(index, off, n, crc)
+			sum(index, off, size, crc)
+		}
+		off, size = r.uvarint(), r.uvarint()
+		if crc := r.bytes(4); !r.bad {
+			fixBlocks(index, off, size, (n+blockValues-1)/blockValues)
+			sum(index, off, 8*((n+blockValues-1)/blockValues), crc)
 		}
 	}
 	for i := range sections {
@@ -134,31 +148,81 @@ func fixChecksums(index, data []byte) {
 	binary.LittleEndian.PutUint32(index[start+tocSize:], crc32.Checksum(toc, castagnoli))
 }
 
-// FuzzFrame gives any bytes to the decoder of directory entries, posting lists and exemplars,
-// which in a file lie behind compression and checksums.
+// fixBlocks makes the checksums of the values of a name right.
+func fixBlocks(index []byte, off, size, blocks uint64) {
+	if off > uint64(len(index)) || size > uint64(len(index))-off || 8*blocks > size || blocks > size {
+		return
+	}
+	directory, body := index[off:][:8*blocks], index[off:][8*blocks:size]
+	for i := range blocks {
+		from, to := uint64(binary.LittleEndian.Uint32(directory[8*i:])), uint64(len(body))
+		if i+1 < blocks {
+			to = uint64(binary.LittleEndian.Uint32(directory[8*i+8:]))
+		}
+		if from <= to && to <= uint64(len(body)) {
+			binary.LittleEndian.PutUint32(directory[8*i+4:], crc32.Checksum(body[from:to], castagnoli))
+		}
+	}
+}
+
+// FuzzFrame gives any bytes to the decoders of what in a file lies behind compression and
+// checksums: labels, columns, posting lists, values, exemplars and metadata.
 func FuzzFrame(f *testing.F) {
-	f.Add([]byte{1, 0, 1, 0, 1, 0, 0, 0, 5, 0, 0, 4})
-	f.Add([]byte{40, 10, 1, 2, 3})
+	fix := newFixture(21, 2, 6, 70)
+	mem := vfs.NewMem()
+	r := mustOpen(f, mem, fix.mustWrite(f, mem, WriterOptions{PageBytes: 600, FrameSeries: 5}))
+	for i := range r.index.frames {
+		for _, part := range []*storedBytes{&r.index.frames[i].labels, &r.index.frames[i].columns} {
+			raw, err := r.index.raw(part, "frame")
+			require.NoError(f, err)
+			f.Add(raw)
+		}
+	}
+	f.Add(appendList(nil, []uint32{1, 2, 3, 500, 999}))
+	f.Add(appendMetadata(nil, []metadata.Metadata{{Type: "counter", Help: "h"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		x := &index{symbols: 2, symbolOffsets: []byte{0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0}, symbolBytes: []byte("ab"), timelines: []timelineEntry{{rows: 10}}}
-		var e SeriesEntry
-		if e.read(b, 0, x, &labels.ScratchBuilder{}) {
-			for i := range e.Chunks {
-				_, _ = e.Chunks[i].split(b)
+		limits := func(name uint32) (uint32, bool) { return 5, name < 20 }
+		if l, ok := decodeLabels(b, 5, limits, 9); ok {
+			require.Equal(t, l, requireDecoded(t, l))
+		}
+		if c, ok := decodeColumns(b, 5, 0, []timelineEntry{{rows: 10}, {rows: 70}}); ok {
+			var dec encoding.Decoder
+			for i := range c.refs {
+				d, ok := c.refs[i].split(b)
+				if d.page = b; ok && c.refs[i].Kind == storage.KindFloat && len(b) >= int(c.refs[i].page.size) {
+					_, _ = c.refs[i].Floats(&dec, nil, d)
+				}
 			}
 		}
-		l, err := readList(&byteReader{b: b}, 1000)
-		if err == nil {
-			set := l.set()
-			require.True(t, set.IsEmpty() || set.Maximum() < 1000)
+		l := postingList{coded: b, series: 1000, n: 5}
+		if set, err := l.set(); err == nil {
+			require.True(t, set.GetCardinality() == 5 && set.Maximum() < 1000)
+			require.Equal(t, set.ToArray(), requireList(t, set.ToArray()))
 		} else {
 			require.ErrorIs(t, err, errList)
 		}
 		readExemplars(b)
-		if len(b) > 8 {
-			decodeFrame(b[8:], &frameEntry{series: uint32(b[0]), raw: uint32(b[1]) << 4})
-		}
+		readMetadata(b)
+		decompress(b, 100)
 	})
+}
+
+// requireDecoded writes a frame and reads it again.
+func requireDecoded(t *testing.T, l *labelFrame) *labelFrame {
+	t.Helper()
+	limits := func(name uint32) (uint32, bool) { return 5, name < 20 }
+	again, ok := decodeLabels(l.append(nil), 5, limits, 9)
+	require.True(t, ok)
+	return again
+}
+
+// requireList writes a list and reads it again.
+func requireList(t *testing.T, ids []uint32) []uint32 {
+	t.Helper()
+	l := postingList{coded: appendList(nil, ids), series: 1000, n: uint32(len(ids))}
+	set, err := l.set()
+	require.NoError(t, err)
+	return set.ToArray()
 }
 
 // FuzzSmallFiles gives any bytes to the decoders of meta.json and of tombstones, with a right

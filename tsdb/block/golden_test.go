@@ -1,6 +1,7 @@
 package block
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -39,7 +40,7 @@ func TestGolden(t *testing.T) {
 		require.NoError(t, err)
 		want, err := os.ReadFile(filepath.Join(goldenDir, name))
 		require.NoError(t, err)
-		require.Equal(t, want, got, name)
+		require.True(t, bytes.Equal(want, got), "%s: %d bytes, want %d", name, len(got), len(want))
 	}
 	r := mustOpen(t, vfs.OS{}, goldenDir)
 	for i := range f.series {

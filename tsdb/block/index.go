@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"sync"
+
+	"github.com/prometheus/prometheus/model/metadata"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
@@ -15,14 +18,11 @@ type index struct {
 	mapping vfs.Mapping
 	data    []byte
 
-	symbolOffsets []byte // 4 bytes each, one more than symbols.
-	symbolBytes   []byte
-	symbols       uint32
-
 	pages     []pageEntry
 	timelines []timelineEntry
 	frames    []frameEntry
 	names     []nameEntry // Ascending.
+	metadata  func() ([]metadata.Metadata, error)
 	series    uint32
 }
 
@@ -56,11 +56,11 @@ func (x *index) open(size int64) error {
 		kind int
 		read func(b []byte, at part) error
 	}{
-		{sectionSymbols, x.openSymbols},
 		{sectionPages, x.openPages},
 		{sectionTimelines, x.openTimelines},
 		{sectionFrames, x.openFrames},
 		{sectionNames, x.openNames},
+		{sectionMetadata, x.openMetadata},
 	} {
 		s := secs[open.kind]
 		if err := open.read(s.bytes, part{x.file, s.offset}); err != nil {
@@ -117,45 +117,6 @@ func (x *index) readTOC() (secs [sections + 1]section, err error) {
 	return secs, nil
 }
 
-func (x *index) openSymbols(b []byte, at part) error {
-	if len(b) < 8 {
-		return at.corrupt("symbols: %d bytes", len(b))
-	}
-	n := binary.LittleEndian.Uint32(b)
-	table := 4 * (uint64(n) + 1)
-	if table > uint64(len(b)-4) {
-		return at.corrupt("symbols: %d in %d bytes", n, len(b))
-	}
-	x.symbols, x.symbolOffsets, x.symbolBytes = n, b[4:4+table], b[4+table:]
-	if !ascendingOffsets(x.symbolOffsets, len(x.symbolBytes)) {
-		return at.corrupt("symbols: offsets do not ascend")
-	}
-	return nil
-}
-
-// ascendingOffsets checks a table of offsets into size bytes.
-func ascendingOffsets(table []byte, size int) bool {
-	prev := uint32(0)
-	for i := 0; i < len(table); i += 4 {
-		off := binary.LittleEndian.Uint32(table[i:])
-		if off < prev || (i == 0 && off != 0) {
-			return false
-		}
-		prev = off
-	}
-	return int64(prev) == int64(size)
-}
-
-// symbol returns a string; it lies in the file.
-func (x *index) symbol(n uint32) ([]byte, bool) {
-	if n >= x.symbols {
-		return nil, false
-	}
-	from := binary.LittleEndian.Uint32(x.symbolOffsets[4*n:])
-	to := binary.LittleEndian.Uint32(x.symbolOffsets[4*n+4:])
-	return x.symbolBytes[from:to], true
-}
-
 // readTable reads a table of entries of equal size.
 func readTable[E any](b []byte, size int, at part, what string, read func([]byte) E) ([]E, error) {
 	if len(b)%size != 0 {
@@ -187,11 +148,13 @@ func (x *index) openFrames(b []byte, at part) (err error) {
 	x.frames, err = readTable(b, frameSize, at, "frames", readFrameEntry)
 	next := uint64(0)
 	for i, f := range x.frames {
-		if uint64(f.first) != next || f.series == 0 || f.series > maxFrameSeries || f.raw > maxFrameBytes {
-			return at.corrupt("frame %d: %d series from %d, %d bytes", i, f.series, f.first, f.raw)
+		if uint64(f.first) != next || f.series == 0 || f.series > maxFrameSeries {
+			return at.corrupt("frame %d: %d series from %d", i, f.series, f.first)
 		}
-		if f.offset > uint64(len(x.data)) || uint64(f.stored) > uint64(len(x.data))-f.offset {
-			return at.corrupt("frame %d at %d+%d", i, f.offset, f.stored)
+		for _, part := range [...]*storedBytes{&f.labels, &f.columns} {
+			if !part.inside(len(x.data)) || part.raw > maxFrameBytes {
+				return at.corrupt("frame %d at %d+%d, %d bytes", i, part.offset, part.length, part.raw)
+			}
 		}
 		next += uint64(f.series)
 	}
@@ -204,20 +167,59 @@ func (x *index) openFrames(b []byte, at part) (err error) {
 
 func (x *index) openNames(b []byte, at part) error {
 	r := byteReader{b: b}
-	for range r.count(7) {
-		n := nameEntry{name: string(r.bytes(r.uvarint())), offset: r.uvarint(), length: r.uvarint()}
-		crc := r.bytes(4)
-		if r.bad || n.offset > uint64(len(x.data)) || n.length > uint64(len(x.data))-n.offset {
+	for range r.count(13) {
+		n, ok := readNameEntry(&r, len(x.data))
+		if !ok {
 			return at.corrupt("names: %q at %d+%d", n.name, n.offset, n.length)
 		}
 		if len(x.names) > 0 && x.names[len(x.names)-1].name >= n.name {
 			return at.corrupt("names: %q does not ascend", n.name)
 		}
-		n.crc = binary.LittleEndian.Uint32(crc)
 		x.names = append(x.names, n)
 	}
 	if r.bad || len(r.b) > 0 {
 		return at.corrupt("names: %d bytes too many, or cut off", len(r.b))
 	}
 	return nil
+}
+
+// openMetadata leaves the metadata to whoever needs it first.
+func (x *index) openMetadata(b []byte, at part) error {
+	if len(b) < 4 || binary.LittleEndian.Uint32(b) > maxFrameBytes {
+		return at.corrupt("metadata of %d bytes", len(b))
+	}
+	x.metadata = sync.OnceValues(func() ([]metadata.Metadata, error) {
+		raw, ok := decompress(b[4:], binary.LittleEndian.Uint32(b))
+		if !ok {
+			return nil, at.corrupt("metadata of %d bytes", len(b))
+		}
+		list, ok := readMetadata(raw)
+		if !ok {
+			return nil, at.corrupt("metadata of %d bytes", len(b))
+		}
+		return list, nil
+	})
+	return nil
+}
+
+// bytes returns bytes of the file, checked.
+func (x *index) bytes(s *storedBytes, what string) ([]byte, error) {
+	b := x.data[s.offset:][:s.length]
+	if got := crc32.Checksum(b, castagnoli); got != s.crc {
+		return nil, part{x.file, int64(s.offset)}.checksum(what, s.crc, got)
+	}
+	return b, nil
+}
+
+// raw returns bytes of the file, checked and decompressed. They are memory of their own.
+func (x *index) raw(s *storedBytes, what string) ([]byte, error) {
+	b, err := x.bytes(s, what)
+	if err != nil {
+		return nil, err
+	}
+	raw, ok := decompress(b, s.raw)
+	if !ok {
+		return nil, part{x.file, int64(s.offset)}.corrupt("%s of %d bytes", what, s.length)
+	}
+	return raw, nil
 }

@@ -1,17 +1,74 @@
 package block
 
 import (
+	"cmp"
+	"errors"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// Compare orders series metric-major: by metric name, then by all labels. It is the order of
-// the series of a block.
+// Compare orders series metric-major: by metric name, then by the labels without le, then by
+// le as a number. It is the order of the series of a block. The buckets of a histogram lie
+// together in it, each after the one that it includes, so that they can be coded against each
+// other. Series without le have the order of labels.Compare within a metric.
 func Compare(a, b labels.Labels) int {
 	if c := strings.Compare(a.Get(model.MetricNameLabel), b.Get(model.MetricNameLabel)); c != 0 {
 		return c
 	}
-	return labels.Compare(a, b)
+	leA, leB := a.Get(model.BucketLabel), b.Get(model.BucketLabel)
+	if leA == "" && leB == "" {
+		return labels.Compare(a, b)
+	}
+	if c := compareWithoutBucket(a, b); c != 0 {
+		return c
+	}
+	return compareBounds(leA, leB)
+}
+
+// buckets says whether two series are buckets of one histogram.
+func buckets(a, b labels.Labels) bool {
+	return a.Has(model.BucketLabel) && b.Has(model.BucketLabel) && compareWithoutBucket(a, b) == 0
+}
+
+// compareWithoutBucket is labels.Compare of the labels but le.
+func compareWithoutBucket(a, b labels.Labels) int {
+	var roomA, roomB [24]labels.Label
+	listA, listB := withoutBucket(roomA[:0], a), withoutBucket(roomB[:0], b)
+	for i := range min(len(listA), len(listB)) {
+		if c := cmp.Or(strings.Compare(listA[i].Name, listB[i].Name), strings.Compare(listA[i].Value, listB[i].Value)); c != 0 {
+			return c
+		}
+	}
+	return len(listA) - len(listB)
+}
+
+func withoutBucket(dst []labels.Label, ls labels.Labels) []labels.Label {
+	ls.Range(func(l labels.Label) {
+		if l.Name != model.BucketLabel {
+			dst = append(dst, l)
+		}
+	})
+	return dst
+}
+
+// compareBounds orders the values of le: numbers ascend, what is no number comes after them.
+// Spellings of the same number differ.
+func compareBounds(a, b string) int {
+	return cmp.Or(cmp.Compare(bound(a), bound(b)), strings.Compare(a, b))
+}
+
+// bound is an upper bound of a bucket; a missing label is below all of them.
+func bound(le string) float64 {
+	if le == "" {
+		return math.Inf(-1)
+	}
+	v, err := strconv.ParseFloat(le, 64)
+	if errors.Is(err, strconv.ErrSyntax) || math.IsNaN(v) {
+		return math.Inf(1)
+	}
+	return v
 }

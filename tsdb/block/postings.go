@@ -3,12 +3,8 @@ package block
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"hash/crc32"
 	"slices"
-	"sort"
 	"strings"
-	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -17,95 +13,18 @@ import (
 
 var _ idx.Postings = (*Reader)(nil)
 
-// postingsState is what is known of a label name's postings.
-type postingsState struct {
-	verified atomic.Bool
-}
+// checkEvery is after how many steps a long loop looks at its context.
+const checkEvery = 1024
 
-// namePostings are the postings of one label name; they lie in the file.
-type namePostings struct {
-	at      part
-	series  uint32
-	offsets []byte // 4 bytes each, one more than values.
-	has     []byte
-	body    []byte
-	values  int
-}
-
-// namePostings returns the postings of the i-th name, checked.
-func (r *Reader) namePostings(i int) (p namePostings, err error) {
-	n := &r.index.names[i]
-	b := r.index.data[n.offset:][:n.length]
-	p.at, p.series = part{r.index.file, int64(n.offset)}, r.index.series
-	first := !r.postings[i].verified.Load()
-	if first {
-		if got := crc32.Checksum(b, castagnoli); got != n.crc {
-			return p, p.at.checksum("postings of "+n.name, n.crc, got)
-		}
-	}
-	if len(b) < 12 {
-		return p, p.at.corrupt("postings of %s: %d bytes", n.name, len(b))
-	}
-	values, has := uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[4:]))
-	table := 4 * (values + 1)
-	if 8+table+has > uint64(len(b)) {
-		return p, p.at.corrupt("postings of %s: %d values in %d bytes", n.name, values, len(b))
-	}
-	p.values = int(values)
-	p.offsets, p.has, p.body = b[8:8+table], b[8+table:][:has], b[8+table+has:]
-	if first {
-		if !ascendingOffsets(p.offsets, len(p.body)) {
-			return p, p.at.corrupt("postings of %s: offsets do not ascend", n.name)
-		}
-		r.postings[i].verified.Store(true)
-	}
-	return p, nil
-}
-
-// find returns the postings of a name; ok is false if the block does not have it.
-func (r *Reader) find(name string) (p namePostings, ok bool, err error) {
+// find returns the values of a name; ok is false if the block does not have it.
+func (r *Reader) find(name string) (t *valueTable, ok bool) {
 	i, ok := slices.BinarySearchFunc(r.index.names, name, func(n nameEntry, name string) int {
 		return strings.Compare(n.name, name)
 	})
 	if !ok {
-		return p, false, nil
+		return nil, false
 	}
-	p, err = r.namePostings(i)
-	return p, err == nil, err
-}
-
-// value returns the i-th value, in the file, and what follows it.
-func (p *namePostings) value(i int) (value []byte, rest byteReader) {
-	from := binary.LittleEndian.Uint32(p.offsets[4*i:])
-	to := binary.LittleEndian.Uint32(p.offsets[4*i+4:])
-	rest = byteReader{b: p.body[from:to]}
-	value = rest.bytes(rest.uvarint())
-	return value, rest
-}
-
-// list returns the series of the value that rest follows.
-func (p *namePostings) list(rest byteReader) (postingList, error) {
-	if rest.bad {
-		return postingList{}, p.at.corrupt("posting list")
-	}
-	l, err := readList(&rest, p.series)
-	if err != nil {
-		return l, p.at.corrupt("%v", err)
-	}
-	return l, nil
-}
-
-// search finds the place of a value, or where it would be.
-func (p *namePostings) search(value string) (i int, found bool) {
-	i = sort.Search(p.values, func(i int) bool {
-		v, _ := p.value(i)
-		return string(v) >= value
-	})
-	if i == p.values {
-		return i, false
-	}
-	v, _ := p.value(i)
-	return i, string(v) == value
+	return &r.values[i], true
 }
 
 // All implements index.Postings.
@@ -117,90 +36,81 @@ func (r *Reader) All() (*roaring.Bitmap, error) {
 
 // Name implements index.Postings.
 func (r *Reader) Name(name string) (*roaring.Bitmap, error) {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return roaring.New(), err
+		return roaring.New(), nil
 	}
-	l, err := p.list(byteReader{b: p.has})
+	l, err := r.list(&t.entry.has, t.entry.series)
 	if err != nil {
 		return nil, err
 	}
-	return l.set(), nil
+	set, err := l.set()
+	return set, t.list(err)
 }
 
 // Value implements index.Postings.
 func (r *Reader) Value(name, value string) (*roaring.Bitmap, error) {
-	p, ok, err := r.find(name)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return roaring.New(), nil
-	}
-	i, found := p.search(value)
-	if !found {
-		return roaring.New(), nil
-	}
-	_, rest := p.value(i)
-	l, err := p.list(rest)
-	if err != nil {
-		return nil, err
-	}
-	return l.set(), nil
+	set := roaring.New()
+	return set, r.AddValues(context.Background(), set, name, []string{value})
 }
-
-// checkEvery is after how many steps a long loop looks at its context.
-const checkEvery = 1024
 
 // AddValues implements index.Postings.
 func (r *Reader) AddValues(ctx context.Context, dst *roaring.Bitmap, name string, values []string) error {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return err
+		return nil
 	}
+	u := listUnion{dst: dst}
 	for n, value := range values {
 		if n%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		i, found := p.search(value)
-		if !found {
-			continue
-		}
-		_, rest := p.value(i)
-		l, err := p.list(rest)
+		b, found, err := t.find(value)
 		if err != nil {
 			return err
 		}
-		l.addTo(dst)
+		if !found {
+			continue
+		}
+		if err := u.addOf(&b); err != nil {
+			return err
+		}
 	}
+	u.flush()
 	return nil
+}
+
+// addOf adds the series of the value at which a block stands.
+func (u *listUnion) addOf(b *valueBlock) error {
+	l, err := b.list()
+	if err != nil {
+		return err
+	}
+	return b.table.list(u.add(&l))
 }
 
 // AddMatching implements index.Postings.
 func (r *Reader) AddMatching(ctx context.Context, dst *roaring.Bitmap, name, prefix string, match func(string) bool) error {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return err
+		return nil
 	}
-	from, _ := p.search(prefix)
-	for i := from; i < p.values; i++ {
-		if i%checkEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
+	u := listUnion{dst: dst}
+	n := 0
+	err := t.each(prefix, func(b *valueBlock) (bool, error) {
+		if n++; n%checkEvery == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
 		}
-		v, rest := p.value(i)
-		if !bytes.HasPrefix(v, []byte(prefix)) {
-			break
+		if !bytes.HasPrefix(b.value, []byte(prefix)) {
+			return false, nil
 		}
-		if !match(string(v)) {
-			continue
+		if !match(inMemory(b.value)) {
+			return true, nil
 		}
-		l, err := p.list(rest)
-		if err != nil {
-			return err
-		}
-		l.addTo(dst)
-	}
-	return nil
+		return true, u.addOf(b)
+	})
+	u.flush()
+	return err
 }
 
 // Names implements index.Postings.
@@ -214,16 +124,16 @@ func (r *Reader) Names() ([]string, error) {
 
 // Values implements index.Postings.
 func (r *Reader) Values(name string) ([]string, error) {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return nil, err
+		return nil, nil
 	}
-	out := make([]string, p.values)
-	for i := range out {
-		v, _ := p.value(i)
-		out[i] = string(v)
-	}
-	return out, nil
+	out := make([]string, 0, t.entry.values)
+	err := t.each("", func(b *valueBlock) (bool, error) {
+		out = append(out, string(b.value))
+		return true, nil
+	})
+	return out, err
 }
 
 // Retain implements index.Postings: nothing is taken out of a block.
@@ -231,56 +141,58 @@ func (r *Reader) Retain(*roaring.Bitmap) {}
 
 // ValuesIn implements index.Postings.
 func (r *Reader) ValuesIn(ctx context.Context, set *roaring.Bitmap, name string) ([]string, error) {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return nil, err
+		return nil, nil
 	}
 	var out []string
-	for i := range p.values {
-		if i%checkEvery == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
+	n := 0
+	err := t.each("", func(b *valueBlock) (bool, error) {
+		if n++; n%checkEvery == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
 		}
-		v, rest := p.value(i)
-		l, err := p.list(rest)
+		l, err := b.list()
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if l.intersects(set) {
-			out = append(out, string(v))
+		in, err := l.intersects(set)
+		if err != nil {
+			return false, t.list(err)
 		}
-	}
-	return out, nil
+		if in {
+			out = append(out, string(b.value))
+		}
+		return true, nil
+	})
+	return out, err
 }
 
 // NameIn implements index.Postings.
 func (r *Reader) NameIn(set *roaring.Bitmap, name string) (bool, error) {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return false, err
+		return false, nil
 	}
-	l, err := p.list(byteReader{b: p.has})
+	l, err := r.list(&t.entry.has, t.entry.series)
 	if err != nil {
 		return false, err
 	}
-	return l.intersects(set), nil
+	in, err := l.intersects(set)
+	return in, t.list(err)
 }
 
 // ValueCounts calls f for each value of a label name with the number of its series, in
 // ascending order, until f returns false.
 func (r *Reader) ValueCounts(name string, f func(value string, series int) bool) error {
-	p, ok, err := r.find(name)
+	t, ok := r.find(name)
 	if !ok {
-		return err
+		return nil
 	}
-	for i := range p.values {
-		v, rest := p.value(i)
-		n := rest.uvarint() // A list begins with its length.
-		if rest.bad || n > uint64(p.series) {
-			return p.at.corrupt("posting list")
+	return t.each("", func(b *valueBlock) (bool, error) {
+		n, err := b.count()
+		if err != nil {
+			return false, err
 		}
-		if !f(string(v), int(n)) {
-			return nil
-		}
-	}
-	return nil
+		return f(string(b.value), int(n)), nil
+	})
 }

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 	"weak"
 
 	"github.com/prometheus/prometheus/model/exemplar"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
@@ -20,8 +18,8 @@ import (
 
 // ReaderOptions are the options of a Reader. The zero value is good.
 type ReaderOptions struct {
-	// DirectoryCacheBytes bounds the memory for decompressed frames of the directory; 0 is
-	// 4 MiB. One frame is kept in any case.
+	// DirectoryCacheBytes bounds the memory for decoded frames of the directory; 0 is 4 MiB. One
+	// frame is kept in any case.
 	DirectoryCacheBytes int
 }
 
@@ -45,9 +43,10 @@ type Reader struct {
 	// verified has a bit for each page whose checksum was found right.
 	verified []atomic.Uint64
 	// times has the timelines that were decoded and are still in use by somebody.
-	times    []atomic.Pointer[weak.Pointer[int64]]
-	frames   frameCache
-	postings []postingsState
+	times        []atomic.Pointer[weak.Pointer[int64]]
+	labelFrames  frameCache[labelFrame]
+	columnFrames frameCache[columnFrame]
+	values       []valueTable // Of the names of the index.
 
 	tombs struct {
 		sync.Mutex // Held while they are replaced.
@@ -83,8 +82,9 @@ func Open(fsys vfs.FS, dir string, opts ReaderOptions) (*Reader, error) {
 	r.unmap.done = make(chan struct{})
 	r.verified = make([]atomic.Uint64, (len(r.index.pages)+63)/64)
 	r.times = make([]atomic.Pointer[weak.Pointer[int64]], len(r.index.timelines))
-	r.postings = make([]postingsState, len(r.index.names))
-	r.frames.init(len(r.index.frames), opts.DirectoryCacheBytes)
+	r.openValues()
+	r.labelFrames.init(len(r.index.frames), opts.DirectoryCacheBytes/2)
+	r.columnFrames.init(len(r.index.frames), opts.DirectoryCacheBytes/2)
 	return r, nil
 }
 
@@ -166,30 +166,6 @@ func (r *Reader) NumSeries() uint32 { return r.index.series }
 // Size is the number of bytes of index and data.
 func (r *Reader) Size() int64 { return int64(len(r.index.data) + len(r.data.Bytes())) }
 
-// Series reads a series into e, whose room for chunks is used again. builder is scratch
-// memory. The labels and metadata are in memory of their own.
-func (r *Reader) Series(id uint32, builder *labels.ScratchBuilder, e *SeriesEntry) error {
-	if id >= r.index.series {
-		return fmt.Errorf("%s: series %d of %d", r.index.file, id, r.index.series)
-	}
-	// The frame whose first series is the last one not above id.
-	i, found := slices.BinarySearchFunc(r.index.frames, id, func(f frameEntry, id uint32) int {
-		return int(int64(f.first) - int64(id))
-	})
-	if !found {
-		i--
-	}
-	f, err := r.frame(i)
-	if err != nil {
-		return err
-	}
-	entry := &r.index.frames[i]
-	if !e.read(f.entry(int(id-entry.first)), f.base, r.index, builder) {
-		return part{r.index.file, int64(entry.offset)}.corrupt("directory entry of series %d", id)
-	}
-	return nil
-}
-
 // page returns the bytes of a page, checked.
 func (r *Reader) page(n uint32) ([]byte, error) {
 	if int64(n) >= int64(len(r.index.pages)) {
@@ -222,16 +198,31 @@ func (r *Reader) at(l location, what string) ([]byte, error) {
 
 // Chunk returns the bytes of a chunk.
 func (r *Reader) Chunk(c *ChunkRef) (ChunkData, error) {
-	b, err := r.at(c.at, "chunk")
+	page, own, err := r.chunkBytes(c, "chunk")
 	if err != nil {
 		return ChunkData{}, err
 	}
-	d, ok := c.split(b)
+	d, ok := c.split(own)
 	if !ok {
-		return ChunkData{}, r.dataPart(c.at).corrupt("chunk of %d bytes for %d rows", c.at.length, c.Rows)
+		return ChunkData{}, r.dataPart(c.at()).corrupt("chunk of %d bytes for %d rows", c.length, c.Rows)
 	}
+	d.page = page[:c.page.size]
 	return d, nil
 }
+
+// chunkBytes returns the page of a chunk and what is the chunk's own in it, beside floats.
+func (r *Reader) chunkBytes(c *ChunkRef, what string) (page, own []byte, err error) {
+	if page, err = r.page(c.page.number); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if uint64(c.page.size) > uint64(len(page)) || uint64(c.offset)+uint64(c.length) > uint64(len(page)) {
+		return nil, nil, part{r.index.file, 0}.corrupt("%s at %d+%d of page %d, which has %d bytes", what, c.offset, c.length, c.page.number, len(page))
+	}
+	return page, page[c.offset:][:c.length:c.length], nil
+}
+
+// at is where the bytes of the chunk lie.
+func (c *ChunkRef) at() location { return location{c.page.number, c.offset, c.length} }
 
 // dataPart is a place in the data file. The page exists.
 func (r *Reader) dataPart(l location) part {
@@ -240,16 +231,16 @@ func (r *Reader) dataPart(l location) part {
 
 // Exemplars returns the exemplars of a series.
 func (r *Reader) Exemplars(e *SeriesEntry) ([]exemplar.Exemplar, error) {
-	if !e.hasExemplars {
+	if e.exemplars == nil {
 		return nil, nil
 	}
-	b, err := r.at(e.exemplars, "exemplars")
+	_, b, err := r.chunkBytes(e.exemplars, "exemplars")
 	if err != nil {
 		return nil, err
 	}
 	es, ok := readExemplars(b)
 	if !ok {
-		return nil, r.dataPart(e.exemplars).corrupt("exemplars")
+		return nil, r.dataPart(e.exemplars.at()).corrupt("exemplars")
 	}
 	return es, nil
 }
@@ -304,14 +295,13 @@ func (r *Reader) Verify() error {
 		}
 	}
 	for i := range r.index.frames {
-		if _, err := r.frame(i); err != nil {
-			errs = append(errs, err)
-		}
+		_, err := r.labelFrame(i)
+		_, err2 := r.columnFrame(i)
+		errs = append(errs, err, err2)
 	}
 	for i := range r.index.names {
-		if _, err := r.namePostings(i); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, r.verifyPostings(i))
 	}
-	return errors.Join(errs...)
+	_, err := r.index.metadata()
+	return errors.Join(append(errs, err)...)
 }

@@ -2,20 +2,19 @@ package block
 
 import (
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
-	"maps"
-	"slices"
-	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/metadata"
 )
 
 // Sections of the index file; they never change.
 const (
-	sectionSymbols   = 1
-	sectionPages     = 2
-	sectionTimelines = 3
-	sectionFrames    = 4
-	sectionNames     = 5
+	sectionPages     = 1
+	sectionTimelines = 2
+	sectionFrames    = 3
+	sectionNames     = 4
+	sectionMetadata  = 5
 
 	sections      = 5
 	tocEntry      = 24
@@ -23,7 +22,8 @@ const (
 	tocMagic      = "GEND"
 	pageEntrySize = 16
 	timelineSize  = 32
-	frameSize     = 28
+	storedSize    = 20
+	frameSize     = 12 + 2*storedSize
 )
 
 // pageEntry is a page in the table of pages.
@@ -44,6 +44,11 @@ func readPageEntry(b []byte) pageEntry {
 		length: binary.LittleEndian.Uint32(b[8:]),
 		crc:    binary.LittleEndian.Uint32(b[12:]),
 	}
+}
+
+// location is where bytes lie in the pages of the data file.
+type location struct {
+	page, offset, length uint32
 }
 
 // timelineEntry is a timeline in the table of timelines.
@@ -74,72 +79,136 @@ func readTimelineEntry(b []byte) timelineEntry {
 	}
 }
 
-// frameEntry is a frame in the table of frames.
+// storedBytes are bytes in the index file with a checksum. raw is their length when they are
+// decompressed.
+type storedBytes struct {
+	offset           uint64
+	length, raw, crc uint32
+}
+
+func (s storedBytes) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, s.offset)
+	dst = binary.LittleEndian.AppendUint32(dst, s.length)
+	dst = binary.LittleEndian.AppendUint32(dst, s.raw)
+	return binary.LittleEndian.AppendUint32(dst, s.crc)
+}
+
+func readStoredBytes(b []byte) storedBytes {
+	return storedBytes{
+		offset: binary.LittleEndian.Uint64(b),
+		length: binary.LittleEndian.Uint32(b[8:]),
+		raw:    binary.LittleEndian.Uint32(b[12:]),
+		crc:    binary.LittleEndian.Uint32(b[16:]),
+	}
+}
+
+// inside says whether the bytes lie in a file of the given length.
+func (s *storedBytes) inside(file int) bool {
+	return s.offset <= uint64(file) && uint64(s.length) <= uint64(file)-s.offset
+}
+
+// frameEntry is a frame of the directory in the table of frames: consecutive series, with
+// their labels, and their columns, whose pages begin with page.
 type frameEntry struct {
-	offset                          uint64
-	first, series, stored, raw, crc uint32
+	first, series, page uint32
+	labels, columns     storedBytes
 }
 
 func (e frameEntry) append(dst []byte) []byte {
-	dst = binary.LittleEndian.AppendUint64(dst, e.offset)
-	for _, n := range [...]uint32{e.first, e.series, e.stored, e.raw, e.crc} {
+	for _, n := range [...]uint32{e.first, e.series, e.page} {
 		dst = binary.LittleEndian.AppendUint32(dst, n)
 	}
-	return dst
+	return e.columns.append(e.labels.append(dst))
 }
 
 func readFrameEntry(b []byte) frameEntry {
 	return frameEntry{
-		offset: binary.LittleEndian.Uint64(b),
-		first:  binary.LittleEndian.Uint32(b[8:]),
-		series: binary.LittleEndian.Uint32(b[12:]),
-		stored: binary.LittleEndian.Uint32(b[16:]),
-		raw:    binary.LittleEndian.Uint32(b[20:]),
-		crc:    binary.LittleEndian.Uint32(b[24:]),
+		first:   binary.LittleEndian.Uint32(b),
+		series:  binary.LittleEndian.Uint32(b[4:]),
+		page:    binary.LittleEndian.Uint32(b[8:]),
+		labels:  readStoredBytes(b[12:]),
+		columns: readStoredBytes(b[12+storedSize:]),
 	}
 }
 
 // nameEntry is a label name in the table of names.
 type nameEntry struct {
-	name   string
-	offset uint64
-	length uint64
-	crc    uint32
+	name string
+	// values is the number of its values, series that of the series that have it, and has lists
+	// those.
+	values, series uint32
+	has            listRef
+	// Its values and where each block of them begins; the checksum is of the latter.
+	offset, length uint64
+	crc            uint32
 }
 
-// postingsBuilder collects the series of each label, by the numbers of the strings.
-type postingsBuilder struct {
-	names map[uint32]*nameBuilder
-}
+// blocks is the number of blocks of values.
+func (e *nameEntry) blocks() int { return int((uint64(e.values) + blockValues - 1) / blockValues) }
 
-type nameBuilder struct {
-	has    listBuilder
-	values map[uint32]*listBuilder
-}
-
-func (p *postingsBuilder) add(id, name, value uint32) {
-	n := p.names[name]
-	if n == nil {
-		n = &nameBuilder{values: map[uint32]*listBuilder{}}
-		p.names[name] = n
+func appendNames(dst []byte, names []nameEntry) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for i := range names {
+		n := &names[i]
+		dst = appendString(dst, n.name)
+		dst = binary.AppendUvarint(dst, uint64(n.values))
+		dst = binary.AppendUvarint(dst, uint64(n.series))
+		dst = n.has.append(dst)
+		dst = binary.AppendUvarint(dst, n.offset)
+		dst = binary.AppendUvarint(dst, n.length)
+		dst = binary.LittleEndian.AppendUint32(dst, n.crc)
 	}
-	v := n.values[value]
-	if v == nil {
-		v = &listBuilder{}
-		n.values[value] = v
-	}
-	n.has.add(id)
-	v.add(id)
+	return dst
 }
 
-// writeTables writes the rest of the index file: postings, tables and the table of contents.
+// readNameEntry reads an entry of an index file of the given length.
+func readNameEntry(r *byteReader, file int) (n nameEntry, ok bool) {
+	n.name, n.values, n.series = string(r.bytes(r.uvarint())), r.uint32(), r.uint32()
+	if n.has, ok = readListRef(r, file); !ok {
+		return n, false
+	}
+	n.offset, n.length = r.uvarint(), r.uvarint()
+	crc := r.bytes(4)
+	if r.bad || n.offset > uint64(file) || n.length > uint64(file)-n.offset || uint64(n.blocks())*8 > n.length {
+		return n, false
+	}
+	n.crc = binary.LittleEndian.Uint32(crc)
+	return n, true
+}
+
+func appendMetadata(dst []byte, list []metadata.Metadata) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	for i := range list {
+		for _, s := range [...]string{string(list[i].Type), list[i].Unit, list[i].Help} {
+			dst = appendString(dst, s)
+		}
+	}
+	return dst
+}
+
+func readMetadata(raw []byte) (list []metadata.Metadata, ok bool) {
+	r := byteReader{b: raw}
+	list = make([]metadata.Metadata, r.count(3))
+	for i := range list {
+		list[i].Type = model.MetricType(r.bytes(r.uvarint()))
+		list[i].Unit, list[i].Help = string(r.bytes(r.uvarint())), string(r.bytes(r.uvarint()))
+	}
+	return list, !r.bad && len(r.b) == 0
+}
+
+// writeTables writes the rest of the index file: postings, labels, tables and the table of
+// contents.
 func (w *Writer) writeTables() error {
-	names, err := w.writePostings()
+	r := w.labels.sort()
+	postings := postingsWriter{w: w}
+	names, err := postings.write(&r)
 	if err != nil {
 		return err
 	}
-	var toc []byte
-	var buf []byte
+	if err := w.writeLabelFrames(&r); err != nil {
+		return err
+	}
+	var toc, buf []byte
 	section := func(kind uint32, build func(dst []byte) []byte) {
 		if err != nil {
 			return
@@ -151,14 +220,14 @@ func (w *Writer) writeTables() error {
 		toc = binary.LittleEndian.AppendUint32(toc, crc32.Checksum(buf, castagnoli))
 		err = w.index.write(buf)
 	}
-	if w.symbols.bytes > 1<<32-1 {
-		return fmt.Errorf("label strings of %d bytes, the limit is 4 GiB", w.symbols.bytes)
-	}
-	section(sectionSymbols, w.appendSymbols)
 	section(sectionPages, func(dst []byte) []byte { return appendTable(dst, w.pages) })
 	section(sectionTimelines, func(dst []byte) []byte { return appendTable(dst, w.timelines) })
 	section(sectionFrames, func(dst []byte) []byte { return appendTable(dst, w.frames) })
 	section(sectionNames, func(dst []byte) []byte { return appendNames(dst, names) })
+	section(sectionMetadata, func(dst []byte) []byte {
+		raw := appendMetadata(nil, w.labels.metadata)
+		return w.encoder.EncodeAll(raw, binary.LittleEndian.AppendUint32(dst, uint32(len(raw))))
+	})
 	if err != nil {
 		return err
 	}
@@ -168,14 +237,32 @@ func (w *Writer) writeTables() error {
 	return w.index.write(append(toc, tocMagic...))
 }
 
-func (w *Writer) appendSymbols(dst []byte) []byte {
-	symbols := w.symbols.strings
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(symbols)))
-	dst = appendOffsets(dst, len(symbols), func(i int) int { return len(symbols[i]) })
-	for _, s := range symbols {
-		dst = append(dst, s...)
+// eachLabelFrame goes through the labels of all series, as they came.
+func (w *Writer) eachLabelFrame(f func(first uint32, frame *labelFrame) error) error {
+	anything := func(uint32) (uint32, bool) { return 1<<32 - 1, true }
+	for i, raw := range w.labels.frames {
+		frame, ok := decodeLabels(raw, w.frames[i].series, anything, uint32(len(w.labels.metadata)))
+		if !ok {
+			return errLabelFrame
+		}
+		if err := f(w.frames[i].first, frame); err != nil {
+			return err
+		}
 	}
-	return dst
+	return nil
+}
+
+// writeLabelFrames writes the labels of all series, by the numbers of the sorted strings.
+func (w *Writer) writeLabelFrames(r *ranks) error {
+	i := 0
+	var raw []byte
+	return w.eachLabelFrame(func(_ uint32, f *labelFrame) (err error) {
+		f.rank(r)
+		raw = f.append(raw[:0])
+		w.frames[i].labels, err = w.writeCompressed(raw)
+		i++
+		return err
+	})
 }
 
 func appendTable[E interface{ append([]byte) []byte }](dst []byte, entries []E) []byte {
@@ -183,66 +270,4 @@ func appendTable[E interface{ append([]byte) []byte }](dst []byte, entries []E) 
 		dst = e.append(dst)
 	}
 	return dst
-}
-
-func appendNames(dst []byte, names []nameEntry) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(names)))
-	for _, n := range names {
-		dst = appendString(dst, n.name)
-		dst = binary.AppendUvarint(dst, n.offset)
-		dst = binary.AppendUvarint(dst, n.length)
-		dst = binary.LittleEndian.AppendUint32(dst, n.crc)
-	}
-	return dst
-}
-
-// writePostings writes the postings of each name, in ascending order of the names.
-func (w *Writer) writePostings() ([]nameEntry, error) {
-	byString := func(a, b uint32) int { return strings.Compare(w.symbols.strings[a], w.symbols.strings[b]) }
-	var entries []nameEntry
-	for _, n := range slices.SortedFunc(maps.Keys(w.postings.names), byString) {
-		b := w.postings.names[n]
-		data, err := w.appendPostings(nil, b, slices.SortedFunc(maps.Keys(b.values), byString))
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, nameEntry{
-			name: w.symbols.strings[n], offset: uint64(w.index.off), length: uint64(len(data)),
-			crc: crc32.Checksum(data, castagnoli),
-		})
-		if err := w.index.write(data); err != nil {
-			return nil, err
-		}
-	}
-	return entries, nil
-}
-
-// appendPostings appends the postings of one name.
-func (w *Writer) appendPostings(dst []byte, b *nameBuilder, values []uint32) ([]byte, error) {
-	has, err := b.has.append(nil)
-	if err != nil {
-		return nil, err
-	}
-	var body []byte
-	ends := make([]int, 0, len(values))
-	for _, v := range values {
-		body = appendString(body, w.symbols.strings[v])
-		if body, err = b.values[v].append(body); err != nil {
-			return nil, err
-		}
-		ends = append(ends, len(body))
-	}
-	if len(body) > 1<<32-1 {
-		return nil, fmt.Errorf("postings of a label name take %d bytes, the limit is 4 GiB", len(body))
-	}
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(values)))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(has)))
-	prev := 0
-	dst = appendOffsets(dst, len(values), func(i int) int {
-		n := ends[i] - prev
-		prev = ends[i]
-		return n
-	})
-	dst = append(dst, has...)
-	return append(dst, body...), nil
 }

@@ -1,7 +1,6 @@
 package block
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -23,7 +22,8 @@ type WriterOptions struct {
 	// PageBytes is the size at which a page ends; 0 is 32 KiB. A larger chunk has a page of
 	// its own.
 	PageBytes int
-	// FrameSeries is how many series make a frame of the directory; 0 is 256.
+	// FrameSeries is how many series make a frame of the directory at most, and how many
+	// columns a page; 0 is 256.
 	FrameSeries int
 }
 
@@ -67,29 +67,30 @@ type Series struct {
 }
 
 // Writer writes a block. It belongs to one goroutine. What it keeps in memory are the label
-// strings, each once, the posting lists and the tables of pages and timelines; samples and
-// directory go to disk as they come. After an error only Abort makes sense.
+// strings, each once, of each series some bytes for its labels, the chunks of one frame of
+// series, and the tables of pages and timelines; samples and their directory go to disk as
+// they come.
 type Writer struct {
-	fs     vfs.FS
-	parent string
-	id     ulid.ULID
-	opts   WriterOptions
-	done   bool
+	fs      vfs.FS
+	parent  string
+	id      ulid.ULID
+	opts    WriterOptions
+	done    bool
+	encoder *zstd.Encoder
 
 	data, index *fileWriter
-	// Chunks and timelines have pages of their own, so that a series' neighbours are near.
-	chunkPage, timelinePage page
-	pages                   []pageEntry
-	timelines               []timelineEntry
+	// timelinePage is filled with timelines, which have pages of their own.
+	timelinePage page
+	pages        []pageEntry
+	timelines    []timelineEntry
 
-	symbols  symbolBuilder
-	postings postingsBuilder
-	frame    frameBuilder
-	frames   []frameEntry
+	labels labelBuilder
+	group  groupBuilder
+	frames []frameEntry
 
-	last  labels.Labels
-	stats Stats
-	buf   []byte
+	last        labels.Labels
+	stats       Stats
+	buf, stored []byte
 }
 
 // page is one that is being filled.
@@ -106,14 +107,14 @@ func NewWriter(fsys vfs.FS, parent string, id ulid.ULID, opts WriterOptions) (*W
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", id, err)
 	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	// Frames are small, and have a checksum beside them.
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
+		zstd.WithWindowSize(512<<10), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, fmt.Errorf("write block %s: %w", id, err)
 	}
-	w := &Writer{fs: fsys, parent: parent, id: id, opts: opts}
-	w.symbols.numbers = map[string]uint32{}
-	w.postings.names = map[uint32]*nameBuilder{}
-	w.frame.encoder = enc
+	w := &Writer{fs: fsys, parent: parent, id: id, opts: opts, encoder: enc, labels: newLabelBuilder()}
+	w.group.begin(0)
 	if err := w.create(); err != nil {
 		return nil, errors.Join(fmt.Errorf("write block %s: %w", id, err), w.Abort())
 	}
@@ -210,63 +211,20 @@ func (w *Writer) AddSeries(s *Series) (uint32, error) {
 			return 0, fmt.Errorf("%s: %w", s.Labels, err)
 		}
 	}
-	id := uint32(w.stats.NumSeries)
-	if w.frame.series == 0 {
-		w.frame.begin(id, w.nextPage())
+	w.group.add(s, w.stats.NumSeries > 0 && buckets(w.last, s.Labels), w.timelines)
+	w.labels.add(s.Labels, s.Metadata)
+	for i := range s.Chunks {
+		w.count(&s.Chunks[i])
 	}
-	if err := w.addEntry(s); err != nil {
-		return 0, fmt.Errorf("write %s: %w", s.Labels, err)
-	}
-	s.Labels.Range(func(l labels.Label) {
-		w.postings.add(id, w.symbols.number(l.Name), w.symbols.number(l.Value))
-	})
+	w.stats.NumExemplars += uint64(len(s.Exemplars))
 	w.last = s.Labels
 	w.stats.NumSeries++
-	if w.frame.series >= w.opts.FrameSeries || w.frame.size() >= maxFrameBytes/2 {
-		if err := w.flushFrame(); err != nil {
-			return 0, fmt.Errorf("write directory: %w", err)
+	if w.group.series >= w.opts.FrameSeries || w.group.full() {
+		if err := w.flushGroup(); err != nil {
+			return 0, fmt.Errorf("write series: %w", err)
 		}
 	}
-	return id, nil
-}
-
-// nextPage is the number of the page that the next chunk goes to, at least.
-func (w *Writer) nextPage() uint32 {
-	if w.chunkPage.open {
-		return w.chunkPage.number
-	}
-	return uint32(len(w.pages))
-}
-
-// addEntry writes a series' chunks to the page and its entry to the frame.
-func (w *Writer) addEntry(s *Series) error {
-	e := entryHead{labels: s.Labels, metadata: s.Metadata}
-	refs := w.frame.refs[:0]
-	for i := range s.Chunks {
-		c := &s.Chunks[i]
-		w.buf = c.append(w.buf[:0])
-		at, err := w.put(&w.chunkPage, w.buf)
-		if err != nil {
-			return err
-		}
-		refs = append(refs, ChunkRef{
-			Kind: c.Kind, Timeline: c.Timeline, FirstRow: c.FirstRow, Rows: c.Rows,
-			HasPresence: c.Presence != nil, HasStartTimes: len(c.StartTimes) > 0, at: at,
-		})
-		w.count(c)
-	}
-	w.frame.refs = refs
-	if len(s.Exemplars) > 0 {
-		w.buf = appendExemplars(w.buf[:0], s.Exemplars)
-		at, err := w.put(&w.chunkPage, w.buf)
-		if err != nil {
-			return err
-		}
-		e.exemplars = &at
-		w.stats.NumExemplars += uint64(len(s.Exemplars))
-	}
-	w.frame.add(&e, refs, &w.symbols)
-	return nil
+	return uint32(w.stats.NumSeries - 1), nil
 }
 
 func (w *Writer) count(c *Chunk) {
@@ -279,16 +237,6 @@ func (w *Writer) count(c *Chunk) {
 	case storage.KindHistogram, storage.KindFloatHistogram:
 		w.stats.NumHistogramSamples += n
 	}
-}
-
-func (w *Writer) flushFrame() error {
-	if w.frame.series == 0 {
-		return nil
-	}
-	e, data := w.frame.finish()
-	e.offset = uint64(w.index.off)
-	w.frames = append(w.frames, e)
-	return w.index.write(data)
 }
 
 // Finish completes the block and makes it visible, durably. Of meta, Version, ULID, Files and
@@ -311,7 +259,7 @@ func (w *Writer) Finish(meta Meta) (Meta, error) {
 }
 
 func (w *Writer) finish(meta *Meta) error {
-	if err := errors.Join(w.flush(&w.chunkPage), w.flush(&w.timelinePage), w.flushFrame()); err != nil {
+	if err := errors.Join(w.flushGroup(), w.flush(&w.timelinePage)); err != nil {
 		return err
 	}
 	if err := w.writeTables(); err != nil {
@@ -351,34 +299,4 @@ func (w *Writer) Abort() error {
 		return fmt.Errorf("abort block %s: %w", w.id, err)
 	}
 	return nil
-}
-
-// symbolBuilder numbers strings in the order in which they come.
-type symbolBuilder struct {
-	numbers map[string]uint32
-	strings []string
-	bytes   uint64
-}
-
-func (b *symbolBuilder) number(s string) uint32 {
-	n, ok := b.numbers[s]
-	if !ok {
-		n = uint32(len(b.strings))
-		s = string(append([]byte(nil), s...)) // It may be part of a label set.
-		b.numbers[s] = n
-		b.strings = append(b.strings, s)
-		b.bytes += uint64(len(s))
-	}
-	return n
-}
-
-// appendOffsets appends a table of n+1 offsets of the given lengths.
-func appendOffsets(dst []byte, n int, length func(i int) int) []byte {
-	off := uint32(0)
-	dst = binary.LittleEndian.AppendUint32(dst, off)
-	for i := range n {
-		off += uint32(length(i))
-		dst = binary.LittleEndian.AppendUint32(dst, off)
-	}
-	return dst
 }

@@ -12,7 +12,8 @@ import (
 // Shorter chunks compress worse, longer ones make reading a part dearer.
 const chunkRows = 480
 
-// seriesWriter turns the samples of a series into chunks and timelines.
+// seriesWriter turns the samples of a series into chunks and timelines. Its
+// memory is that of the longest series.
 //
 // A series is divided where aligned ranges of time begin, so that the series of
 // a target, which have the same timestamps, have the same timelines. The range
@@ -22,15 +23,24 @@ type seriesWriter struct {
 	align     int64
 	timelines *Timelines
 
-	// The samples of the series, all of them; of those of a kind the values.
+	// The samples of the series: of all the timestamps, and the start timestamps
+	// if any has one; of those of a kind the values.
 	times  []int64
 	starts []int64
-	kinds  []storage.Kind
-	at     []int32 // index of the value among those of its kind
+	runs   []run
 	values []float64
 	hs     []*histogram.Histogram
 	fhs    []*histogram.FloatHistogram
 	chunks []block.Chunk
+	batch  storage.Batch
+}
+
+// run is consecutive samples of a kind.
+type run struct {
+	kind storage.Kind
+	end  int // of its samples
+	// shift is the index of a sample of the run minus that of its value.
+	shift int
 }
 
 // write reads the series and writes it. A series without samples is left out.
@@ -56,21 +66,19 @@ func (sw *seriesWriter) write(s *Series) (bool, error) {
 		from = end
 	}
 	_, err := sw.w.AddSeries(&block.Series{Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks})
+	clear(sw.hs)
+	clear(sw.fhs)
 	return true, err
 }
 
 func (sw *seriesWriter) read(it storage.BatchIterator) error {
-	sw.times, sw.starts, sw.kinds, sw.at = sw.times[:0], sw.starts[:0], sw.kinds[:0], sw.at[:0]
+	sw.times, sw.starts, sw.runs = sw.times[:0], sw.starts[:0], sw.runs[:0]
 	sw.values, sw.hs, sw.fhs = sw.values[:0], sw.hs[:0], sw.fhs[:0]
-	var b storage.Batch
-	for it.Next(&b) {
-		n := b.Len()
+	b := &sw.batch
+	for it.Next(b) {
+		at := len(sw.times)
 		sw.times = append(sw.times, b.Times...)
-		if b.StartTimes != nil {
-			sw.starts = append(sw.starts, b.StartTimes...)
-		} else {
-			sw.starts = append(sw.starts, make([]int64, n)...)
-		}
+		sw.readStarts(at, b)
 		first := 0
 		switch b.Kind {
 		case storage.KindHistogram:
@@ -83,11 +91,27 @@ func (sw *seriesWriter) read(it storage.BatchIterator) error {
 			first = len(sw.values)
 			sw.values = append(sw.values, b.Values...)
 		}
-		for i := range n {
-			sw.kinds, sw.at = append(sw.kinds, b.Kind), append(sw.at, int32(first+i))
+		if n := len(sw.runs); n > 0 && sw.runs[n-1].kind == b.Kind {
+			sw.runs[n-1].end = len(sw.times)
+		} else {
+			sw.runs = append(sw.runs, run{b.Kind, len(sw.times), at - first})
 		}
 	}
 	return it.Err()
+}
+
+// readStarts adds the start timestamps of a batch whose first sample is number
+// at. As long as none has any there are none.
+func (sw *seriesWriter) readStarts(at int, b *storage.Batch) {
+	switch {
+	case b.StartTimes != nil:
+		if missing := at - len(sw.starts); missing > 0 {
+			sw.starts = append(sw.starts, make([]int64, missing)...)
+		}
+		sw.starts = append(sw.starts, b.StartTimes...)
+	case len(sw.starts) > 0:
+		sw.starts = append(sw.starts, make([]int64, b.Len())...)
+	}
 }
 
 // rangeOf returns the range at which the series is divided.
@@ -107,49 +131,53 @@ func (sw *seriesWriter) part(from, end int) error {
 	if err != nil {
 		return err
 	}
-	for at := from; at < end; {
-		stop := at + 1
-		for stop < end && sw.kinds[stop] == sw.kinds[at] {
-			stop++
+	at := from
+	for i := range sw.runs {
+		r := &sw.runs[i]
+		if r.end <= at {
+			continue
 		}
+		stop := min(end, r.end)
 		pieces := max(1, (stop-at+chunkRows/2)/chunkRows)
 		for k := range pieces {
 			lo, hi := at+(stop-at)*k/pieces, at+(stop-at)*(k+1)/pieces
-			if err := sw.chunk(timeline, from, lo, hi); err != nil {
+			if err := sw.chunk(r, timeline, from, lo, hi); err != nil {
 				return err
 			}
 		}
-		at = stop
+		if at = stop; at == end {
+			break
+		}
 	}
 	return nil
 }
 
-// chunk encodes samples of one kind. Histograms that are too much for a chunk
-// are divided.
-func (sw *seriesWriter) chunk(timeline uint32, base, lo, hi int) error {
-	c := block.Chunk{Kind: sw.kinds[lo], Timeline: timeline, FirstRow: uint32(lo - base), Rows: uint32(hi - lo)}
+// chunk makes a chunk of samples of a run. Histograms that are too much for a
+// chunk are divided.
+func (sw *seriesWriter) chunk(r *run, timeline uint32, base, lo, hi int) error {
+	c := block.Chunk{Kind: r.kind, Timeline: timeline, FirstRow: uint32(lo - base), Rows: uint32(hi - lo)}
 	var err error
-	first, last := sw.at[lo], sw.at[hi-1]+1
+	first, last := lo-r.shift, hi-r.shift
 	switch c.Kind {
 	case storage.KindHistogram:
 		c.Values, err = encoding.AppendHistograms(nil, sw.hs[first:last])
 	case storage.KindFloatHistogram:
 		c.Values, err = encoding.AppendFloatHistograms(nil, sw.fhs[first:last])
 	default:
-		c.Values = encoding.AppendFloats(nil, sw.values[first:last])
+		c.Floats = sw.values[first:last]
 	}
 	if err != nil {
 		if hi-lo == 1 {
 			return err
 		}
 		mid := (lo + hi) / 2
-		if err := sw.chunk(timeline, base, lo, mid); err != nil {
+		if err := sw.chunk(r, timeline, base, lo, mid); err != nil {
 			return err
 		}
-		return sw.chunk(timeline, base, mid, hi)
+		return sw.chunk(r, timeline, base, mid, hi)
 	}
-	for _, st := range sw.starts[lo:hi] {
-		if st != 0 {
+	for i := lo; i < min(hi, len(sw.starts)); i++ {
+		if sw.starts[i] != 0 {
 			c.StartTimes = encoding.AppendTimes(nil, sw.starts[lo:hi])
 			break
 		}

@@ -1,7 +1,7 @@
 package compact
 
 import (
-	"encoding/binary"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -13,7 +13,6 @@ import (
 type Timelines struct {
 	w       *block.Writer
 	numbers map[timelineKey]uint32
-	hashed  []byte
 }
 
 // timelineKey tells timelines apart: by their ends, their length and a hash.
@@ -30,11 +29,11 @@ func NewTimelines(w *block.Writer) *Timelines {
 
 // Add returns the number of a timeline, which is written if it is new.
 func (l *Timelines) Add(times []int64) (uint32, error) {
-	l.hashed = l.hashed[:0]
-	for _, t := range times {
-		l.hashed = binary.LittleEndian.AppendUint64(l.hashed, uint64(t))
+	if len(times) == 0 {
+		return l.w.AddTimeline(times) // It refuses them.
 	}
-	key := timelineKey{times[0], times[len(times)-1], len(times), xxhash.Sum64(l.hashed)}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&times[0])), 8*len(times))
+	key := timelineKey{times[0], times[len(times)-1], len(times), xxhash.Sum64(bytes)}
 	if n, ok := l.numbers[key]; ok {
 		return n, nil
 	}

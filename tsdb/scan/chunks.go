@@ -37,6 +37,7 @@ type Chunks struct {
 	// The chunk being handed out: its rows at to end. rows has the index of each
 	// row's value, -1 where there is none; nil if row i has value i.
 	ref     block.ChunkRef
+	decoder encoding.Decoder
 	times   []int64
 	rows    []int32
 	at, end int
@@ -49,10 +50,8 @@ type Chunks struct {
 // Reset makes the iterator one over the chunks of series id with mint <= t <=
 // maxt.
 func (c *Chunks) Reset(b *Block, id uint32, refs []block.ChunkRef, mint, maxt int64) {
-	*c = Chunks{
-		block: b, refs: refs, deleted: b.Tombstones.Intervals(c.deleted[:0], id), mint: mint, maxt: maxt,
-		values: c.values[:0], hs: c.hs[:0], fhs: c.fhs[:0], starts: c.starts[:0], rows: c.rows[:0],
-	}
+	c.block, c.refs, c.deleted, c.mint, c.maxt, c.err = b, refs, b.Tombstones.Intervals(c.deleted[:0], id), mint, maxt, nil
+	c.ref, c.times, c.at, c.end = block.ChunkRef{}, nil, 0, 0
 }
 
 // Err returns what ended the iteration early.
@@ -120,7 +119,7 @@ func (c *Chunks) load(ref *block.ChunkRef) error {
 		c.fhs, _, err = encoding.DecodeFloatHistograms(c.fhs[:0], data.Values)
 		n = len(c.fhs)
 	default:
-		c.values, err = ref.Floats(c.values[:0], data)
+		c.values, err = ref.Floats(&c.decoder, c.values[:0], data)
 		n = len(c.values)
 	}
 	if err != nil {

@@ -75,7 +75,7 @@ func (q *Querier) find(ctx context.Context, mint, maxt int64, ms []*labels.Match
 			errs = appendError(errs, err)
 		}
 		if ok {
-			out = append(out, found{id, entry.Labels, slices.Clone(entry.Chunks)})
+			out = append(out, found{id, entry.Labels, entry.Chunks})
 		}
 	}
 	return out, errors.Join(errs...)

@@ -52,9 +52,9 @@ func testBlock(t *testing.T) (*block.Reader, *vfs.Mem) {
 		_, err := w.AddSeries(&block.Series{Labels: named(name), Chunks: []block.Chunk{c}})
 		require.NoError(t, err)
 	}
-	add("full", block.Chunk{Rows: 100, Values: encoding.AppendFloats(nil, full)})
-	add("late", block.Chunk{FirstRow: 50, Rows: 50, Values: encoding.AppendFloats(nil, late)})
-	add("odd", block.Chunk{Rows: 100, Presence: presence, Values: encoding.AppendFloats(nil, odd), StartTimes: encoding.AppendTimes(nil, starts)})
+	add("full", block.Chunk{Rows: 100, Floats: full})
+	add("late", block.Chunk{FirstRow: 50, Rows: 50, Floats: late})
+	add("odd", block.Chunk{Rows: 100, Presence: presence, Floats: odd, StartTimes: encoding.AppendTimes(nil, starts)})
 	m, err := w.Finish(block.Meta{MinTime: 100, MaxTime: 200, Compaction: block.Compaction{Level: 1}})
 	require.NoError(t, err)
 	r, err := block.Open(mem, filepath.Join("b", m.ULID.String()), block.ReaderOptions{})
