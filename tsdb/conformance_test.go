@@ -59,3 +59,40 @@ func harness() storagetest.Harness {
 }
 
 func TestConformance(t *testing.T) { storagetest.Run(t, harness()) }
+
+// backgroundDB is a database that is written to while its log is being read; queries and
+// statistics wait.
+type backgroundDB struct{ *DB }
+
+func (b backgroundDB) Querier(mint, maxt int64) (storage.Querier, error) {
+	if err := b.WaitReplayed(context.Background()); err != nil {
+		return nil, err
+	}
+	return b.DB.Querier(mint, maxt)
+}
+
+// inBackground is a harness whose databases are written to while their logs are being read.
+func inBackground(h storagetest.Harness) storagetest.Harness {
+	open, reopen, flush, crash := h.Open, h.Reopen, h.Flush, h.Crash
+	h.Open = func(t testing.TB, outOfOrder int64) storage.Store {
+		db := open(t, outOfOrder).(*DB)
+		db.opts.ReplayInBackground = true // from the next opening on
+		return backgroundDB{db}
+	}
+	h.Reopen = func(t testing.TB, s storage.Store) storage.Store {
+		return backgroundDB{reopen(t, s.(backgroundDB).DB).(*DB)}
+	}
+	h.Flush = func(t testing.TB, s storage.Store) {
+		db := s.(backgroundDB).DB
+		require.NoError(t, db.WaitReplayed(context.Background()))
+		flush(t, db)
+	}
+	if crash != nil {
+		h.Crash = func(t testing.TB, s storage.Store) storage.Store {
+			return backgroundDB{crash(t, s.(backgroundDB).DB).(*DB)}
+		}
+	}
+	return h
+}
+
+func TestConformanceInBackground(t *testing.T) { storagetest.Run(t, inBackground(harness())) }

@@ -120,7 +120,8 @@ func (db *DB) openHead(ctx context.Context) error {
 		Logger: db.opts.Logger, Registerer: db.opts.Registerer,
 		FS: db.opts.FS, Dir: filepath.Join(db.dir, walDir),
 		WAL: db.walOptions(), Older: db.blocks, Settings: db.settings(),
-		OnReplay: func(s head.ReplayStatus) { db.reportReplay(s, first, last) },
+		OnReplay:   func(s head.ReplayStatus) { db.reportReplay(s, first, last) },
+		Background: db.opts.ReplayInBackground,
 	})
 	db.head = h
 	return err
@@ -170,6 +171,7 @@ func (db *DB) Close() error {
 		return fmt.Errorf("database: %w", storage.ErrClosed)
 	}
 	db.cancel()
+	db.head.StopReplay() // maintenance may wait for it
 	db.tasks.Wait()
 	db.working.Lock()
 	defer db.working.Unlock()
@@ -203,6 +205,9 @@ func (db *DB) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matche
 	if err := checkDeletion(ms); err != nil {
 		return err
 	}
+	if err := db.WaitReplayed(ctx); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
 	if mint > maxt {
 		return fmt.Errorf("delete: the end %d is before the start %d", maxt, mint)
 	}
@@ -224,6 +229,10 @@ func checkDeletion(ms []*labels.Matcher) error {
 	}
 	return errors.New("delete: at least one matcher must not match the empty string")
 }
+
+// WaitReplayed waits until all of the log has been read: see
+// Options.ReplayInBackground. It fails if the database is closed before.
+func (db *DB) WaitReplayed(ctx context.Context) error { return db.head.WaitReplayed(ctx) }
 
 // StartTime returns when the database was opened.
 func (db *DB) StartTime() time.Time { return db.started }

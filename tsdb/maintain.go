@@ -36,6 +36,9 @@ func (db *DB) Maintain(ctx context.Context) error {
 	if err := db.running(); err != nil {
 		return err
 	}
+	if err := db.WaitReplayed(ctx); err != nil {
+		return err
+	}
 	db.working.Lock()
 	defer db.working.Unlock()
 	errs := []error{db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.compactAll(ctx), db.enforceRetention()}

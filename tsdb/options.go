@@ -67,9 +67,15 @@ type Options struct {
 	// MaintenanceInterval is how often blocks are cut, compacted, deleted and
 	// looked for on disk; 0 is a minute, negative is never: call Maintain.
 	MaintenanceInterval time.Duration
-	// OnReplay is told the progress of reading the log while Open runs, from
-	// Open's goroutine; nil is not.
+	// OnReplay is told the progress of reading the log, by one goroutine at a time;
+	// nil is not.
 	OnReplay func(ReplayStatus)
+	// ReplayInBackground has Open return as soon as samples can be taken, in a
+	// fraction of the time that it takes to read the log. What the log has
+	// appears in queries as it is read; they carry a warning until all of it is
+	// there. Samples that are not newer than the log's wait for that, as do
+	// Delete, Maintain and Snapshot. See DB.WaitReplayed.
+	ReplayInBackground bool
 	// NoLockfile opens the folder without locking it against other processes.
 	NoLockfile bool
 }

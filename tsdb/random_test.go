@@ -61,6 +61,9 @@ func randomHarness(seed uint64) storagetest.Harness {
 		return openDB(t, opts)
 	}
 	h.Flush = func(t testing.TB, s storage.Store) { randomFlush(t, s.(*DB), rng) }
+	if seed%2 == 1 {
+		return inBackground(h)
+	}
 	return h
 }
 

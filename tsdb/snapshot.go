@@ -19,6 +19,9 @@ func (db *DB) Snapshot(ctx context.Context, dir string, withHead bool) error {
 	if err := db.running(); err != nil {
 		return err
 	}
+	if err := db.WaitReplayed(ctx); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
 	db.working.Lock()
 	defer db.working.Unlock()
 	if filepath.Clean(dir) == filepath.Clean(db.dir) {

@@ -58,6 +58,10 @@ type ReplayStatus struct {
 	// Min and Max are the first and last segment to read, Current the one
 	// being read. All are 0 before it is known.
 	Min, Current, Max int
+	// Bytes of TotalBytes of the log have been read.
+	Bytes, TotalBytes int64
+	// Open says that the database takes samples.
+	Open bool
 	// Done says that the replay has ended.
 	Done bool
 	// Duration is how long it took, or has taken.

@@ -60,14 +60,17 @@ func (db *DB) segments() (first, last int) {
 	return first, last
 }
 
-// reportReplay tells the progress of Open.
+// reportReplay tells the progress of reading the log.
 func (db *DB) reportReplay(s head.ReplayStatus, first, last int) {
 	if db.opts.OnReplay == nil {
 		return
 	}
-	current := max(int(s.Segment), first)
+	current := first // the definitions of all of the log are read first, which is quick
+	if s.Open {
+		current = min(max(int(s.Segment), first), last)
+	}
 	db.opts.OnReplay(ReplayStatus{
-		Min: first, Max: last, Current: min(current, last),
-		Done: int(s.Segment) > last, Duration: s.Elapsed,
+		Min: first, Max: last, Current: current, Bytes: s.Done, TotalBytes: s.Total,
+		Open: s.Open, Done: s.Ended, Duration: s.Elapsed,
 	})
 }

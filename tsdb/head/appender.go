@@ -78,6 +78,9 @@ func (a *appender) AppendHistogram(ref storage.SeriesRef, ls labels.Labels, t in
 }
 
 func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in batch.Sample) (storage.SeriesRef, error) {
+	if err := a.head.await(a.ctx, in.T); err != nil {
+		return 0, err
+	}
 	if err := a.check(); err != nil {
 		return 0, err
 	}

@@ -14,11 +14,17 @@ import (
 // checkpointBatch is about how many bytes go into the checkpoint at once.
 const checkpointBatch = 1 << 20
 
+// perRecord is how many series a record of a checkpoint is about.
+const perRecord = 1024
+
 // Checkpoint writes the head into a checkpoint of the log, but for rows of
 // groups older than from, and removes the segments that it replaces. Appending
 // goes on meanwhile: what is logged after the beginning stays in the log, and
 // does no harm if it is in the checkpoint as well.
 func (h *Head) Checkpoint(ctx context.Context, from int64) error {
+	if err := h.WaitReplayed(ctx); err != nil {
+		return err
+	}
 	if err := h.running(); err != nil {
 		return err
 	}
@@ -115,7 +121,6 @@ func (c *checkpointer) write(ctx context.Context) error {
 
 // series writes all definitions and metadata.
 func (c *checkpointer) series(ctx context.Context) error {
-	const perRecord = 1024
 	var columns []wal.Column
 	var families []wal.Metadata
 	put := func() error {
@@ -326,6 +331,7 @@ func (c *checkpointer) loose(ctx context.Context) error {
 	h.txns.commit.Unlock()
 	var err error
 	var out []wal.Sample
+	var floors []wal.Floor
 	n := 0
 	h.reg.each(func(s *series) bool {
 		s.mu.Lock()
@@ -339,7 +345,11 @@ func (c *checkpointer) loose(ctx context.Context) error {
 			return false
 		}
 		if floor != minTime {
-			logFloor(b, s.ref, floor)
+			floors = append(floors, wal.Floor{Series: s.ref, T: floor})
+		}
+		if len(floors) == perRecord {
+			b.Floors(floors)
+			floors = floors[:0]
 		}
 		b.Samples(out)
 		if n++; n&1023 == 0 {
@@ -347,6 +357,13 @@ func (c *checkpointer) loose(ctx context.Context) error {
 		}
 		return err == nil
 	})
+	if err != nil {
+		return err
+	}
+	b, err := c.batch()
+	if err == nil {
+		b.Floors(floors)
+	}
 	return err
 }
 

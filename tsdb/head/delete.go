@@ -15,6 +15,9 @@ import (
 // for every querier that is opened afterwards. What is appended later stays,
 // whatever its timestamp. The deletion is in the log when Delete returns.
 func (h *Head) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
+	if err := h.WaitReplayed(ctx); err != nil {
+		return err
+	}
 	if err := h.running(); err != nil {
 		return err
 	}
@@ -63,7 +66,7 @@ func (h *Head) Remember(ls labels.Labels, t int64) error {
 	s.share()
 	b := h.log.Begin()
 	b.Columns(0, h.definitions([]*series{s}))
-	logFloor(b, s.ref, t)
+	b.Floors([]wal.Floor{{Series: s.ref, T: t}})
 	if _, err := b.Commit(); err != nil {
 		return h.logError(err, "deletion")
 	}
@@ -82,12 +85,6 @@ func (h *Head) RememberedFrom() int64 {
 		return newest - floorMemory
 	}
 	return minTime
-}
-
-// logFloor puts the floor of a series into the log: a sample that is deleted.
-func logFloor(b *wal.Batch, ref storage.SeriesRef, t int64) {
-	b.Samples([]wal.Sample{{Series: ref, T: t}})
-	b.Tombstone(wal.Tombstone{MinT: t, MaxT: t, Series: []storage.SeriesRef{ref}})
 }
 
 // deleteSeries deletes from memory.

@@ -38,8 +38,12 @@ type Options struct {
 	WAL wal.Options
 	// Older answers for samples in blocks; nil is none.
 	Older Older
-	// OnReplay is told of the progress of Open; nil is not.
+	// OnReplay is told of the progress of reading the log, by Open and by the
+	// background; nil is not.
 	OnReplay func(ReplayStatus)
+	// Background has Open return as soon as samples can be taken: what the log
+	// has appears in queries as it is read. See Head.WaitReplayed.
+	Background bool
 	// Settings are those that Apply can change.
 	Settings Settings
 }
@@ -84,8 +88,10 @@ type Head struct {
 	// deletions counts calls of Delete.
 	deletions atomic.Uint64
 
-	// open is set when Open is done with the log.
+	// open is set when Open is done with the log's definitions.
 	open atomic.Bool
+	// replay is how the log is, or was, read.
+	replay *replay
 
 	// life is held for reading by every call that writes.
 	life   sync.RWMutex
@@ -111,7 +117,7 @@ func (noOlder) At(labels.Labels, int64) (batch.Sample, bool, error) {
 }
 
 // Open reads the log and opens the head for writing. What the log had of open
-// groups is closed: their owners are gone.
+// groups is closed: their owners are gone. See Options.Background.
 func Open(opts Options) (*Head, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -129,11 +135,18 @@ func Open(opts Options) (*Head, error) {
 	h.Apply(opts.Settings)
 	walOpts := opts.WAL
 	walOpts.Logger, walOpts.Metrics = opts.Logger, h.metrics.logMetrics()
-	if err := h.replay(walOpts); err != nil {
+	r, err := h.beginReplay(walOpts)
+	if err != nil {
 		h.metrics.unregister()
 		return nil, err
 	}
+	h.replay = r
 	h.open.Store(true)
+	if opts.Background {
+		go r.run() // Close waits for it
+	} else {
+		r.run()
+	}
 	return h, nil
 }
 
@@ -158,8 +171,10 @@ func (h *Head) running() error {
 
 func (h *Head) done() { h.life.RUnlock() }
 
-// Close waits for running calls and closes the log. Open queriers stay valid.
+// Close waits for running calls and closes the log. Open queriers stay valid. If the
+// log is still being read, that ends early; what was written meanwhile is kept.
 func (h *Head) Close() error {
+	h.StopReplay()
 	h.life.Lock()
 	defer h.life.Unlock()
 	if h.closed {

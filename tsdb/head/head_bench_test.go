@@ -1,6 +1,7 @@
 package head
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"syscall"
@@ -100,27 +101,45 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkReplay opens a head from the log of 100 targets of 1000 series with
-// 240 rows each.
+// BenchmarkReplay opens a head from the log of targets of 1000 series, a scrape of all
+// after the other: once with many rows a series, as after two hours, and once with few, so
+// that the definitions weigh. It reports the processor time per sample and when the head
+// took samples.
 func BenchmarkReplay(b *testing.B) {
-	const targets, columns, rows = 100, 1000, 240
-	dir := b.TempDir()
-	h, err := Open(Options{FS: vfs.OS{}, Dir: dir, WAL: wal.Options{Sync: wal.SyncNever}})
-	require.NoError(b, err)
-	for n := range targets {
-		t := newBenchTarget(b, h, n, columns)
-		for range rows {
-			if err := t.group.AppendRow(t.next()); err != nil {
-				b.Fatal(err)
+	for _, size := range []struct{ targets, rows int }{{60, 400}, {240, 70}} {
+		b.Run(fmt.Sprintf("series=%d/rows=%d", size.targets*1000, size.rows), func(b *testing.B) {
+			const columns = 1000
+			dir := b.TempDir()
+			h, err := Open(Options{FS: vfs.OS{}, Dir: dir, WAL: wal.Options{Sync: wal.SyncNever}})
+			require.NoError(b, err)
+			list := make([]*benchTarget, size.targets)
+			for n := range list {
+				list[n] = newBenchTarget(b, h, n, columns)
 			}
-		}
+			for range size.rows {
+				for _, t := range list {
+					require.NoError(b, t.group.AppendRow(t.next()))
+				}
+			}
+			require.NoError(b, h.Close())
+			h, list = nil, nil
+			runtime.GC()
+			b.ResetTimer()
+			var opened time.Duration
+			var cpu time.Duration
+			for range b.N {
+				start, used := time.Now(), cpuTime()
+				h, err := Open(Options{FS: vfs.OS{}, Dir: dir, WAL: wal.Options{Sync: wal.SyncNever}, Background: true})
+				require.NoError(b, err)
+				opened += time.Since(start)
+				require.NoError(b, h.WaitReplayed(context.Background()))
+				cpu += cpuTime() - used
+				require.NoError(b, h.Close())
+			}
+			samples := float64(b.N * size.targets * columns * size.rows)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/samples, "ns/sample")
+			b.ReportMetric(float64(cpu.Nanoseconds())/samples, "cpu-ns/sample")
+			b.ReportMetric(opened.Seconds()*1000/float64(b.N), "ms-to-open")
+		})
 	}
-	require.NoError(b, h.Close())
-	b.ResetTimer()
-	for range b.N {
-		h, err := Open(Options{FS: vfs.OS{}, Dir: dir, WAL: wal.Options{Sync: wal.SyncNever}})
-		require.NoError(b, err)
-		require.NoError(b, h.Close())
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*targets*columns*rows), "ns/sample")
 }

@@ -240,6 +240,20 @@ func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (b
 	return true, nil
 }
 
+// after returns the samples of l after those of older, which all readers may see. It
+// takes both.
+func (l *loose) after(older *loose) *loose {
+	if l.empty() {
+		return older
+	}
+	if len(older.times) > 0 {
+		older.settled = len(older.times)
+		older.seal(0)
+	}
+	l.chunks = slices.Concat(older.chunks, l.chunks)
+	return l
+}
+
 // oldest returns the time of the oldest sample.
 func (l *loose) oldest() int64 {
 	t := int64(math.MaxInt64)

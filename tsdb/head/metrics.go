@@ -26,7 +26,7 @@ type metrics struct {
 	truncations, truncationsFailed           prometheus.Counter
 	checkpoints, checkpointsFailed           prometheus.Counter
 	checkpointDeletes, checkpointDeletesFail prometheus.Counter
-	replaySeconds                            prometheus.Gauge
+	replaySeconds, replayOpenSeconds         prometheus.Gauge
 	gcDuration, truncateDuration             prometheus.Summary
 }
 
@@ -134,7 +134,8 @@ func (m *metrics) lifeCycle() {
 	m.checkpointDeletes = m.counter("prometheus_tsdb_checkpoint_deletions_total", "Total number of checkpoint deletions attempted.")
 	m.checkpointDeletesFail = m.counter("prometheus_tsdb_checkpoint_deletions_failed_total", "Total number of checkpoint deletions that failed.")
 	m.replaySeconds = prometheus.NewGauge(prometheus.GaugeOpts{Name: "prometheus_tsdb_data_replay_duration_seconds", Help: "Time taken to replay the log at start."})
-	m.all = append(m.all, m.replaySeconds)
+	m.replayOpenSeconds = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gnomon_tsdb_replay_open_seconds", Help: "Time from the start to when new samples were taken, while the log was still being replayed."})
+	m.all = append(m.all, m.replaySeconds, m.replayOpenSeconds)
 	m.gcDuration = m.summary("prometheus_tsdb_head_gc_duration_seconds", "Runtime of removing what was cut from the head.")
 	m.truncateDuration = m.summary("prometheus_tsdb_wal_truncate_duration_seconds", "Duration of truncating the write-ahead log.")
 }

@@ -29,6 +29,10 @@ type Querier struct {
 	key     uint64
 	txn     uint64
 
+	// partial says that samples of the range may be missing, because the log was
+	// being read when the querier was opened.
+	partial error
+
 	mu     sync.Mutex
 	closed bool
 	views  map[*group]*groupView // guarded by mu
@@ -39,8 +43,17 @@ type Querier struct {
 // math.MinInt64 leaves out none.
 func (h *Head) Querier(mint, maxt, rowMint int64) *Querier {
 	q := &Querier{head: h, mint: mint, maxt: maxt, rowMint: rowMint, views: map[*group]*groupView{}}
+	q.partial = h.replay.partial(mint)
 	q.key, q.txn = h.txns.beginRead()
 	return q
+}
+
+// warnings tells what the querier may lack.
+func (q *Querier) warnings() annotations.Annotations {
+	if q.partial == nil {
+		return nil
+	}
+	return annotations.New().Add(q.partial)
 }
 
 // Close gives the snapshot back. Closing twice is harmless.
@@ -199,7 +212,7 @@ func (s *seriesSet) Next() bool {
 
 func (s *seriesSet) At() storage.Series                { return &headSeries{set: s, found: &s.list[s.at]} }
 func (s *seriesSet) Err() error                        { return s.err }
-func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+func (s *seriesSet) Warnings() annotations.Annotations { return s.q.warnings() }
 
 // headSeries is a series of a select.
 type headSeries struct {
@@ -268,7 +281,7 @@ func (q *Querier) LabelNames(ctx context.Context, hints *storage.LabelHints, ms 
 		return nil, nil, err
 	}
 	names, err := index.NamesIn(ctx, q.head.reg.postings, ids, hints)
-	return names, nil, err
+	return names, q.warnings(), err
 }
 
 // LabelValues returns the values of a label name in the series that match.
@@ -278,5 +291,5 @@ func (q *Querier) LabelValues(ctx context.Context, name string, hints *storage.L
 		return nil, nil, err
 	}
 	values, err := index.ValuesIn(ctx, q.head.reg.postings, ids, name, hints)
-	return values, nil, err
+	return values, q.warnings(), err
 }

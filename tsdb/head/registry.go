@@ -87,6 +87,10 @@ func (r *registry) getOrCreate(ls labels.Labels) (*series, bool) {
 	return s, true
 }
 
+// beginRun is called when the series of the log are known: new ones get references
+// that no series of the log had, even one whose definition was damaged.
+func (r *registry) beginRun() { r.slots.beginRun() }
+
 // restore adds a series that the log tells of, under its reference, or returns
 // the one with the labels that is there. Only replay calls it, from any number
 // of goroutines.

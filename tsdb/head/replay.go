@@ -1,13 +1,14 @@
 package head
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/gnomonhq/gnomon/storage"
-	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
@@ -18,329 +19,188 @@ type ReplayStatus struct {
 	// Segment is the segment being read, 0 for the checkpoint.
 	Segment uint64
 	Elapsed time.Duration
+	// Open says that the head takes samples.
+	Open bool
+	// Ended says that nothing more is read.
+	Ended bool
+}
+
+// replay reads the log at start, in two passes. The first one (see scan) reads what
+// series and groups there are and how new the newest sample is. Then the head takes new
+// samples, while the second one (see rows) reads the samples.
+//
+// New samples never meet old ones, because of three rules. A group of the log gets no
+// new rows: its owner is gone. A sample that is newer than every sample of the log is
+// newer than all of its series, whether those have been read or not; one that is not
+// waits for the end of the replay. And what changes samples that are there (Delete,
+// Truncate, Checkpoint) waits for it, too.
+type replay struct {
+	head  *Head
+	start time.Time
+	// workers is how many goroutines work beside the one that reads.
+	workers int
+
+	ctx    context.Context // ends when the head is closed
+	cancel context.CancelFunc
+	// ended is closed when the second pass has ended; aborted says that it did not
+	// get to the end of the log.
+	ended   chan struct{}
+	aborted atomic.Bool
+	// until is the time of the newest sample of the log, minTime after the replay:
+	// samples that are not newer have to wait.
+	until atomic.Int64
+
+	// firstSegment is that of this run: those before it are read. lastGroup is the
+	// last group that the log has.
+	firstSegment, lastGroup uint64
+	defs                    definitions
+	// damages are the places that the first pass has reported.
+	damages map[recordPlace]struct{}
+	logged  atomic.Int32
+	// done and total are the progress in bytes.
+	done, total atomic.Int64
+}
+
+// recordPlace is where a record, or a damage, begins.
+type recordPlace struct {
+	file   string
+	offset int64
 }
 
 // loggedDamages bounds the lines in the log about records that make no sense.
 const loggedDamages = 20
 
-// replay reads the log into an empty head and opens it for writing.
-func (h *Head) replay(opts wal.Options) error {
-	start := time.Now()
-	r := &replayer{head: h, decoder: wal.NewRowDecoder(), aliases: map[storage.SeriesRef]*series{}}
-	reader, err := wal.OpenReader(h.opts.FS, h.opts.Dir, wal.ReaderOptions{
-		CutTail: true,
-		Metrics: opts.Metrics,
-		OnDamage: func(d wal.Damage) {
-			h.metrics.damagedRecords.Inc()
-			h.opts.Logger.Warn("damaged part of the log was passed over", "err", d)
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("replay log: %w", err)
-	}
-	last := ^uint64(0)
-	for reader.Next() {
-		rec := reader.Record()
-		if seg := rec.Sequence.Segment(); seg != last {
-			last = seg
-			r.report(reader, seg, start)
-		}
-		r.record(rec)
-	}
-	if err := reader.Close(); err != nil {
-		return fmt.Errorf("replay log: %w", err)
-	}
-	r.end()
-	if h.log, err = wal.Open(h.opts.FS, h.opts.Dir, opts); err != nil {
-		return err
-	}
-	r.report(reader, h.log.Segment(), start)
-	h.metrics.replaySeconds.Set(time.Since(start).Seconds())
-	return nil
-}
-
-// replayer puts the records of a log into a head that nobody else uses yet.
-type replayer struct {
-	head    *Head
-	decoder *wal.RowDecoder
-	// aliases has the series that the log knows by a reference that is not
-	// theirs: one was forgotten and came back, and both records are there.
-	aliases map[storage.SeriesRef]*series
-	samples []wal.Sample
-	logged  int
-}
-
-func (r *replayer) report(reader *wal.Reader, segment uint64, start time.Time) {
-	if r.head.opts.OnReplay == nil {
-		return
-	}
-	done, total := reader.Progress()
-	r.head.opts.OnReplay(ReplayStatus{Done: done, Total: total, Segment: segment, Elapsed: time.Since(start)})
-}
-
-// record applies a record. One that makes no sense costs itself.
-func (r *replayer) record(rec *wal.Record) {
-	var err error
-	switch rec.Type {
-	case wal.TypeGroup:
-		err = r.group(rec.Payload)
-	case wal.TypeGroupClose:
-		err = r.closeGroup(rec.Payload)
-	case wal.TypeColumns:
-		err = r.columns(rec.Payload)
-	case wal.TypeColumnRelease:
-		err = r.release(rec.Payload)
-	case wal.TypeRow:
-		err = r.row(rec.Payload)
-	case wal.TypeSamples:
-		err = r.looseSamples(rec.Payload)
-	case wal.TypeExemplars:
-		err = r.exemplars(rec.Payload)
-	case wal.TypeMetadata:
-		err = r.metadata(rec.Payload)
-	case wal.TypeTombstone:
-		err = r.tombstone(rec.Payload)
-	case wal.TypeCheckpointBegin, wal.TypeCheckpointEnd:
-	default:
-		r.head.metrics.unknownRecords.Inc()
-	}
-	if err == nil {
-		return
-	}
-	r.head.metrics.damagedRecords.Inc()
-	if r.logged++; r.logged <= loggedDamages {
-		r.head.opts.Logger.Warn("log record cannot be used and was passed over", "file", rec.File, "offset", rec.Offset, "type", rec.Type.String(), "err", err)
-	}
-}
-
 // errUnknown says that a record refers to what the log has not defined, or
 // whose definition was damaged.
 var errUnknown = errors.New("record refers to something that is not defined")
 
-func (r *replayer) group(payload []byte) error {
-	def, err := wal.DecodeGroup(payload)
-	if err != nil {
-		return err
+// beginReplay reads what the log defines and opens it for writing. The caller
+// calls run then.
+func (h *Head) beginReplay(opts wal.Options) (*replay, error) {
+	r := &replay{
+		head: h, start: time.Now(), workers: max(1, runtime.GOMAXPROCS(0)),
+		ended: make(chan struct{}), damages: map[recordPlace]struct{}{},
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if err := r.scan(opts.Metrics); err != nil {
+		r.cancel()
+		return nil, fmt.Errorf("replay log: %w", err)
+	}
+	h.reg.beginRun()
+	var err error
+	if h.log, err = wal.Open(h.opts.FS, h.opts.Dir, opts); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	r.firstSegment = h.log.First()
+	h.metrics.replayOpenSeconds.Set(time.Since(r.start).Seconds())
+	h.opts.Logger.Info("definitions of the log were read, new samples are taken",
+		"series", h.reg.count.Load(), "took", time.Since(r.start), "log_bytes", r.total.Load())
+	return r, nil
+}
+
+// run reads the samples and ends the replay.
+func (r *replay) run() {
+	defer r.cancel() // nothing waits for it any more
+	if err := r.rows(); err != nil {
+		r.head.opts.Logger.Error("reading the log ended early", "err", err)
 	}
 	h := r.head
-	if h.groups.byID[def.ID] == nil {
-		g := newGroup(h, def.ID, def.Origin)
-		g.logged = true
-		h.groups.byID[def.ID] = g
+	if r.aborted.Load() {
+		h.opts.Logger.Info("replay of the log was broken off")
+	} else {
+		h.metrics.replaySeconds.Set(time.Since(r.start).Seconds())
+		h.opts.Logger.Info("log was replayed", "series", h.reg.count.Load(), "took", time.Since(r.start), "log_bytes", r.total.Load())
 	}
-	h.groups.last = max(h.groups.last, def.ID)
-	return nil
+	if !r.aborted.Load() { // else nothing may be compared with what was read
+		r.done.Store(r.total.Load())
+		r.until.Store(minTime)
+	}
+	r.report(h.log.Segment(), true)
+	close(r.ended)
 }
 
-// open returns a group that takes rows.
-func (r *replayer) open(id uint64) (*group, error) {
-	g := r.head.groups.byID[id]
-	if g == nil || g.closed {
-		return nil, fmt.Errorf("%w: group %d", errUnknown, id)
-	}
-	return g, nil
-}
-
-func (r *replayer) closeGroup(payload []byte) error {
-	id, err := wal.DecodeGroupClose(payload)
-	if err != nil {
-		return err
-	}
-	r.decoder.Forget(id)
-	if g := r.head.groups.byID[id]; g != nil && !g.closed {
-		g.endLocked()
-	}
-	return nil
-}
-
-// find returns the series that the log knows by a reference.
-func (r *replayer) find(ref storage.SeriesRef) *series {
-	if s := r.aliases[ref]; s != nil {
-		return s
-	}
-	return r.head.reg.byRef(ref)
-}
-
-func (r *replayer) columns(payload []byte) error {
-	id, columns, err := wal.DecodeColumns(payload)
-	if err != nil {
-		return err
-	}
-	var g *group
-	if id != 0 {
-		if g, err = r.open(id); err != nil {
-			g = nil // the series are still of use
+// reader opens the log. Damages that were reported before are not reported again.
+func (r *replay) reader(opts wal.ReaderOptions) (*wal.Reader, error) {
+	opts.OnDamage = func(d wal.Damage) {
+		at := recordPlace{d.File, d.Offset}
+		if _, known := r.damages[at]; known {
+			return
 		}
+		r.damages[at] = struct{}{}
+		r.head.metrics.damagedRecords.Inc()
+		r.head.opts.Logger.Warn("damaged part of the log was passed over", "err", d)
 	}
-	for _, c := range columns {
-		s, _ := r.head.reg.restore(c.Series, c.Labels)
-		if s.ref != c.Series {
-			r.aliases[c.Series] = s
-		} else {
-			delete(r.aliases, c.Series)
-		}
-		if g != nil {
-			g.restoreColumn(c.Number, s)
-		}
-	}
-	return err
+	return wal.OpenReader(r.head.opts.FS, r.head.opts.Dir, opts)
 }
 
-// restoreColumn gives a column to a series, whoever had it.
-func (g *group) restoreColumn(c storage.Column, s *series) {
-	if g.current.series(uint32(c)) == s {
+// report tells the progress.
+func (r *replay) report(segment uint64, ended bool) {
+	if r.head.opts.OnReplay == nil {
 		return
 	}
-	g.releaseLocked(c)
-	g.unshareLayoutLocked()
-	if g.free.Has(c) {
-		g.free.Unset(c)
-		g.freeCount--
-	}
-	for len(g.current.cols) <= int(c) {
-		g.current.cols = append(g.current.cols, nil)
-	}
-	g.current.cols[c] = s
-	g.checked = g.checked.Grow(len(g.current.cols))
-	s.setPlacesLocked(append(slices.Clone(s.placesLocked()), place{group: g, col: uint32(c), live: true, checked: true}))
+	r.head.opts.OnReplay(ReplayStatus{
+		Done: r.done.Load(), Total: r.total.Load(), Segment: segment, Elapsed: time.Since(r.start),
+		Open: r.firstSegment > 0, Ended: ended,
+	})
 }
 
-func (r *replayer) release(payload []byte) error {
-	id, columns, err := wal.DecodeColumnRelease(payload)
-	if err != nil {
-		return err
+// unusable reports a record that makes no sense; it costs itself.
+func (r *replay) unusable(file string, offset int64, typ wal.Type, err error) {
+	r.head.metrics.damagedRecords.Inc()
+	if r.logged.Add(1) <= loggedDamages {
+		r.head.opts.Logger.Warn("log record cannot be used and was passed over", "file", file, "offset", offset, "type", typ.String(), "err", err)
 	}
-	g, err := r.open(id)
-	if err != nil {
-		return err
-	}
-	for _, c := range columns {
-		g.releaseLocked(c)
+}
+
+// StopReplay breaks off the reading of the log, if it is still going on: Close is to
+// follow.
+func (h *Head) StopReplay() {
+	h.replay.cancel()
+	<-h.replay.ended
+}
+
+// incomplete returns why the head must not be written anywhere: samples of the log are
+// missing in it.
+func (r *replay) incomplete() error {
+	if r.aborted.Load() {
+		return fmt.Errorf("log was not replayed to its end: %w", storage.ErrClosed)
 	}
 	return nil
 }
 
-func (r *replayer) row(payload []byte) error {
-	id, row, err := r.decoder.Decode(payload)
-	if err != nil {
-		return err
+// partial returns what a querier from mint on has to say if samples may be missing in
+// it.
+func (r *replay) partial(mint int64) error {
+	until := r.until.Load()
+	if mint > until || until == minTime {
+		return nil
 	}
-	g, err := r.open(id)
-	if err != nil {
-		return err
-	}
-	if row.T <= g.lastT {
-		return nil // a checkpoint had it already
-	}
-	a := &g.appending
-	a.reg = r.head.reg
-	values := row.Values
-	if len(values) > len(g.current.cols) {
-		row.Values = values[:len(g.current.cols)]
-	}
-	g.siftLocked(a, row)
-	// A column without a series lost its definition; its neighbours did not.
-	lost := len(a.refused)
-	for c := range g.current.cols {
-		if g.current.cols[c] == nil && a.floats.Has(storage.Column(c)) {
-			a.drop(storage.Column(c))
-			lost++
-		}
-	}
-	if n := a.present.Count(); n > 0 {
-		whole := len(a.hists) == 0 && n == len(row.Values)
-		out := storage.Row{T: row.T, Values: row.Values, StartTimes: usedStarts(row), Histograms: a.hists}
-		g.publishLocked(&out, whole, a.floats)
-		r.head.observeTime(row.T)
-	}
-	row.Values = values
-	if lost > 0 {
-		return fmt.Errorf("%w: %d columns of a row of group %d", errUnknown, lost, id)
-	}
-	return nil
+	return fmt.Errorf("the write-ahead log is being replayed (%d of %d bytes): samples up to %s may be missing",
+		r.done.Load(), r.total.Load(), time.UnixMilli(until).UTC().Format(time.RFC3339))
 }
 
-func (r *replayer) looseSamples(payload []byte) (err error) {
-	if r.samples, err = wal.DecodeSamples(r.samples[:0], payload); err != nil {
-		return err
+// await waits until a sample of time t can be judged: at once, unless it is not newer
+// than the samples that are still being read. The caller holds no lock.
+func (h *Head) await(ctx context.Context, t int64) error {
+	if t > h.replay.until.Load() {
+		return nil
 	}
-	lost := 0
-	for i := range r.samples {
-		in := &r.samples[i]
-		s := r.find(in.Series)
-		if s == nil {
-			lost++
-			continue
-		}
-		loose := s.takeLooseLocked()
-		if _, ok, err := loose.find(in.T); ok || err != nil {
-			continue // a checkpoint had it already
-		}
-		loose.add(&batch.Sample{T: in.T, ST: in.StartTime, V: in.Value, H: in.Histogram, FH: in.FloatHistogram}, 0)
-		loose.settle(0)
-		r.head.observeTime(in.T)
-	}
-	if lost > 0 {
-		return fmt.Errorf("%w: the series of %d samples", errUnknown, lost)
-	}
-	return nil
+	return h.WaitReplayed(ctx)
 }
 
-func (r *replayer) exemplars(payload []byte) error {
-	list, err := wal.DecodeExemplars(payload)
-	if err != nil {
-		return err
+// WaitReplayed waits until all of the log has been read. It fails if the reading was
+// broken off by Close.
+func (h *Head) WaitReplayed(ctx context.Context) error {
+	select {
+	case <-h.replay.ended:
+		return h.replay.incomplete()
+	default:
 	}
-	ring := r.head.exemplars
-	ring.mu.Lock()
-	defer ring.mu.Unlock()
-	for i := range list {
-		s := r.find(list[i].Series)
-		if s == nil {
-			return fmt.Errorf("%w: series %d of an exemplar", errUnknown, list[i].Series)
-		}
-		list[i].Series = s.ref
-		if ok, _ := ring.admitLocked(&list[i]); ok {
-			ring.addLocked(list[i])
-		}
-	}
-	return nil
-}
-
-func (r *replayer) metadata(payload []byte) error {
-	list, err := wal.DecodeMetadata(payload)
-	if err != nil {
-		return err
-	}
-	for i := range list {
-		s := r.find(list[i].Series)
-		if s == nil {
-			return fmt.Errorf("%w: series %d of metadata", errUnknown, list[i].Series)
-		}
-		r.head.setMetadata(s, list[i].Metadata)
-	}
-	return nil
-}
-
-func (r *replayer) tombstone(payload []byte) error {
-	t, err := wal.DecodeTombstone(payload)
-	if err != nil {
-		return err
-	}
-	var list []*series
-	for _, ref := range t.Series {
-		if s := r.find(ref); s != nil {
-			list = append(list, s)
-		}
-	}
-	return r.head.deleteSeries(list, t.MinT, t.MaxT)
-}
-
-// end closes the groups of the run that wrote the log.
-func (r *replayer) end() {
-	for _, g := range r.head.groups.byID {
-		if !g.closed {
-			g.endLocked()
-		}
+	select {
+	case <-h.replay.ended:
+		return h.replay.incomplete()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"context"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -56,6 +57,9 @@ func (a *rowAppend) err() error {
 // AppendRow appends a row. Nearly always it is newer than the last row and no
 // column is checked: then it costs two copies and the log, whatever the series.
 func (g *group) AppendRow(r *storage.Row) error {
+	if err := g.head.await(context.Background(), r.T); err != nil {
+		return err
+	}
 	if err := g.head.running(); err != nil {
 		return err
 	}

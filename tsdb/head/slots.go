@@ -88,6 +88,13 @@ func (t *slots) put(ref storage.SeriesRef, ls index.LabelSet) *series {
 	return t.fillLocked(ref, ls, noUsers)
 }
 
+// beginRun begins a new generation.
+func (t *slots) beginRun() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.generation++
+}
+
 // fillLocked puts a series into its slot.
 func (t *slots) fillLocked(ref storage.SeriesRef, ls index.LabelSet, users int32) *series {
 	page := int(slotOf(ref) / slotPageSize)

@@ -28,6 +28,9 @@ func (h *Head) LastTransaction() uint64 {
 // them: see Drain. Series that have nothing left, and no group that holds them,
 // leave the head.
 func (h *Head) Truncate(t int64, txn uint64) error {
+	if err := h.WaitReplayed(context.Background()); err != nil {
+		return err
+	}
 	if err := h.running(); err != nil {
 		return err
 	}

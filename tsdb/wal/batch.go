@@ -155,6 +155,16 @@ func (b *Batch) Tombstone(t Tombstone) {
 	b.end(start, TypeTombstone)
 }
 
+// Floors appends what is to be remembered of deleted samples.
+func (b *Batch) Floors(floors []Floor) {
+	if len(floors) == 0 {
+		return
+	}
+	start := b.begin()
+	b.buf = appendFloors(b.buf, floors)
+	b.end(start, TypeFloors)
+}
+
 // number fills in the frames, the first record being the given one of the segment, and
 // returns the number after the last.
 func (b *Batch) number(first int) (next int) {

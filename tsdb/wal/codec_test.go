@@ -48,6 +48,8 @@ func decodeAny(typ Type, payload []byte, dec *RowDecoder) (any, error) {
 		return DecodeTombstone(payload)
 	case TypeCheckpointBegin, TypeCheckpointEnd:
 		return DecodeCheckpoint(payload)
+	case TypeFloors:
+		return DecodeFloors(payload)
 	}
 	return nil, ErrCorrupt
 }
@@ -104,6 +106,18 @@ func testTombstone() Tombstone {
 			labels.MustNewMatcher(labels.MatchEqual, "job", "x"),
 			labels.MustNewMatcher(labels.MatchNotRegexp, "instance", "a.*|b"),
 		},
+	}
+}
+
+func testFloors() []Floor {
+	return []Floor{{Series: 9, T: 1_790_000_000_000}, {Series: 3, T: -1}, {Series: math.MaxUint64, T: math.MaxInt64}}
+}
+
+func TestFloors(t *testing.T) {
+	for _, floors := range [][]Floor{{}, testFloors()} {
+		got, err := DecodeFloors(appendFloors(nil, floors))
+		require.NoError(t, err)
+		require.Equal(t, floors, got)
 	}
 }
 
@@ -202,6 +216,7 @@ func payloadsOfAllTypes(t testing.TB) map[Type][]byte {
 		TypeGroupClose:      appendGroupClose(nil, 300),
 		TypeColumnRelease:   appendColumnRelease(nil, 3, []storage.Column{1, 2, 200}),
 		TypeTombstone:       appendTombstone(nil, testTombstone()),
+		TypeFloors:          appendFloors(nil, testFloors()),
 		TypeCheckpointBegin: {42},
 		TypeCheckpointEnd:   {0x80, 1},
 	}

@@ -52,7 +52,10 @@
 //	8   4  checksum of the payload followed by bytes 0 to 7
 //	12     payload
 //
-// The sequence number of a record is segment<<24 | number. Types that a program does not
+// The sequence number of a record is segment<<24 | number. The records of an origin are in the
+// order of their sequence numbers, and no number is used twice, also over restarts: a Reader
+// can begin behind any of them (ReaderOptions.After). Records of a checkpoint have the number
+// 0, since they do not tell when something came. Types that a program does not
 // know are passed on by the Reader; their consumer counts and skips them.
 //
 // # Payloads
@@ -123,6 +126,9 @@
 // Type 9, tombstone: svarint min time, svarint max time, inclusive; uvarint count of series,
 // svarint difference each; uvarint count of matchers, then each: a byte (0 =, 1 !=, 2 =~, 3 !~),
 // string name, string value.
+//
+// Type 12, floors: uvarint count, then each: svarint series minus the one before, svarint time
+// minus the one before.
 //
 // Types 10 and 11, begin and end of a checkpoint: uvarint number of the segment that replay
 // goes on with.

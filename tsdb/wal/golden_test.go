@@ -36,6 +36,8 @@ func goldenLog(t *testing.T) []byte {
 	b.Exemplars(testExemplars())
 	b.Metadata(testMetadata())
 	b.Tombstone(testTombstone())
+	b.Floors(testFloors())
+	b.Floors(nil)
 	b.CloseGroup(3)
 	_, err := b.Commit()
 	require.NoError(t, err)
@@ -84,7 +86,7 @@ func TestGolden(t *testing.T) {
 	require.Zero(t, r.Damages())
 	require.Equal(t, map[Type]int{
 		TypeGroup: 1, TypeColumns: 2, TypeRow: 12, TypeColumnRelease: 1, TypeSamples: 1,
-		TypeExemplars: 1, TypeMetadata: 1, TypeTombstone: 1, TypeGroupClose: 1,
+		TypeExemplars: 1, TypeMetadata: 1, TypeTombstone: 1, TypeFloors: 1, TypeGroupClose: 1,
 	}, seen)
 	dec.Forget(3)
 	require.Empty(t, dec.groups)

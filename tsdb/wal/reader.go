@@ -36,6 +36,11 @@ type ReaderOptions struct {
 	// Before leaves out the segments with this number and above; 0 leaves out none. Give it
 	// Writer.First when the log is being written already.
 	Before uint64
+	// After begins behind the record with this sequence number; 0 begins with the
+	// checkpoint. If a checkpoint has taken the place of the record's segment, the Reader
+	// begins with that, whose records have the number 0. Rows up to the next full one of
+	// their group need a RowDecoder that has read those before.
+	After Sequence
 	// CutTail removes a torn tail from the last segment, so that it is not reported again.
 	CutTail bool
 	// OnDamage is told each damage when it is met; nil is not.
@@ -87,8 +92,10 @@ func OpenReader(fsys vfs.FS, dir string, opts ReaderOptions) (*Reader, error) {
 		return nil, err
 	}
 	from := uint64(0)
-	if cp, ok := l.latestCheckpoint(); ok {
+	if cp, ok := l.latestCheckpoint(); ok && opts.After.Segment() >= cp {
 		from = cp
+	} else if ok {
+		from, r.opts.After = cp, 0
 		cpDir := filepath.Join(dir, checkpointName(cp))
 		cl, err := list(fsys, cpDir)
 		if err != nil {
@@ -101,7 +108,7 @@ func OpenReader(fsys vfs.FS, dir string, opts ReaderOptions) (*Reader, error) {
 	}
 	segments := l.segments[:0]
 	for _, n := range l.segments {
-		if n >= from && (opts.Before == 0 || n < opts.Before) {
+		if n >= max(from, opts.After.Segment()) && (opts.Before == 0 || n < opts.Before) {
 			segments = append(segments, n)
 		}
 	}
@@ -110,7 +117,7 @@ func OpenReader(fsys vfs.FS, dir string, opts ReaderOptions) (*Reader, error) {
 	}
 	if len(segments) > 0 {
 		r.sources[len(r.sources)-1].last = true
-		if from > 0 && segments[0] != from {
+		if from > 0 && r.inCheckpoint && segments[0] != from {
 			r.damage(Damage{File: filepath.Join(dir, segmentName(from)), Reason: "segment is missing after the checkpoint"})
 		}
 	}
@@ -162,6 +169,9 @@ func (r *Reader) Next() bool {
 			return false
 		}
 		if r.current.next(&r.rec) {
+			if r.opts.After > 0 && r.rec.Sequence <= r.opts.After {
+				continue
+			}
 			if r.current.kind == kindCheckpoint {
 				r.rec.Sequence = 0
 				r.sawEnd = r.sawEnd || r.rec.Type == TypeCheckpointEnd

@@ -116,6 +116,45 @@ func TestLargeDamage(t *testing.T) {
 	require.Equal(t, int64(len(garbage)), damages[0].Length)
 }
 
+// TestReadAfter begins behind each record of a log: what follows is what was there without
+// those before. Positions that a checkpoint has replaced begin with the checkpoint.
+func TestReadAfter(t *testing.T) {
+	fsys := vfs.NewMem()
+	w := openTest(t, fsys, Options{SegmentBytes: 200})
+	var all []Sequence
+	for i := range 40 {
+		b := w.Begin()
+		b.CloseGroup(uint64(i))
+		seq, err := b.Commit()
+		require.NoError(t, err)
+		all = append(all, seq)
+	}
+	require.NoError(t, w.Close())
+	read := func(after Sequence) (out []Sequence) {
+		r, err := OpenReader(fsys, testDir, ReaderOptions{After: after})
+		require.NoError(t, err)
+		for r.Next() {
+			out = append(out, r.Record().Sequence)
+		}
+		require.Zero(t, r.Damages())
+		return out
+	}
+	require.Equal(t, all, read(0))
+	for i, seq := range all {
+		if i > 0 {
+			require.Greater(t, seq, all[i-1])
+		}
+		require.Equal(t, len(all)-i-1, len(read(seq)))
+		require.Equal(t, append([]Sequence(nil), all[i+1:]...), append([]Sequence(nil), read(seq)...))
+	}
+	cut := all[20].Segment()
+	c, err := NewCheckpoint(fsys, testDir, cut, Options{})
+	require.NoError(t, err)
+	require.NoError(t, c.Finish())
+	require.Equal(t, []Sequence{0, 0}, read(all[0])[:2], "begin and end of the checkpoint")
+	require.Equal(t, all[31:], read(all[30]))
+}
+
 func TestMissingSegments(t *testing.T) {
 	fsys := vfs.NewMem()
 	w := openTest(t, fsys, Options{})

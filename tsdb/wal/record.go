@@ -23,6 +23,7 @@ const (
 	TypeTombstone       Type = 9  // A deletion: DecodeTombstone.
 	TypeCheckpointBegin Type = 10 // The first record of a checkpoint.
 	TypeCheckpointEnd   Type = 11 // The last record of a checkpoint.
+	TypeFloors          Type = 12 // What is remembered of deleted samples: DecodeFloors.
 
 	maxType = 31 // Types up to here may come from later versions; beyond is no record.
 )
@@ -30,7 +31,7 @@ const (
 // String gives the type's name.
 func (t Type) String() string {
 	names := [...]string{"", "group", "group close", "columns", "column release", "row", "samples",
-		"exemplars", "metadata", "tombstone", "checkpoint begin", "checkpoint end"}
+		"exemplars", "metadata", "tombstone", "checkpoint begin", "checkpoint end", "floors"}
 	if int(t) < len(names) && t != 0 {
 		return names[t]
 	}
@@ -81,6 +82,8 @@ type Record struct {
 	// File and Offset say where the record begins, for messages.
 	File   string
 	Offset int64
+
+	payloadCRC uint32
 }
 
 // putFrame fills in the header of a record. payloadCRC is the crc32c of the payload alone;

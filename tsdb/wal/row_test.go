@@ -153,6 +153,40 @@ func TestRowsRoundTrip(t *testing.T) {
 	}
 }
 
+// TestRowTimes compares the times that are read from the front of rows with those of the
+// decoder, some rows being lost.
+func TestRowTimes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	times, dec := NewRowTimes(), NewRowDecoder()
+	encs := []*RowEncoder{NewRowEncoder(1), NewRowEncoder(2)}
+	srcs := []*rowSource{newRowSource(1, 20), newRowSource(2, 3)}
+	refused := 0
+	for i := range 2000 {
+		n := rng.IntN(2)
+		payload, err := encs[n].append(nil, srcs[n].next(), uint64(i/500))
+		require.NoError(t, err)
+		encs[n].base = crcOf(payload)
+		if rng.IntN(20) == 0 {
+			continue
+		}
+		got, err := times.Next(&Record{Payload: payload, payloadCRC: crcOf(payload)})
+		_, row, want := dec.Decode(payload)
+		require.Equal(t, want, err)
+		if err != nil {
+			refused++
+			continue
+		}
+		require.Equal(t, row.T, got)
+	}
+	require.Positive(t, refused)
+	row, err := NewRowEncoder(3).append(nil, srcs[0].next(), 1)
+	require.NoError(t, err)
+	for i := range 6 {
+		_, err := NewRowTimes().Next(&Record{Payload: row[:i]})
+		require.ErrorIs(t, err, ErrCorrupt, "cut at %d", i)
+	}
+}
+
 // TestRowsLost drops rows, single ones and runs: what follows is refused or right, never
 // wrong, and the next full row is read.
 func TestRowsLost(t *testing.T) {

@@ -27,6 +27,8 @@ type segmentReader struct {
 
 	buf  []byte // A window of the file.
 	base int64  // Where it begins.
+
+	payloadCRC uint32 // Of the payload that parse found whole.
 }
 
 // window returns the n bytes at off, or what there is of them. They are valid until the next call.
@@ -136,7 +138,8 @@ func (s *segmentReader) parse(off int64, from, to int) (length int, reason strin
 		return 0, fmt.Sprintf("record of %d bytes, %d read", length, len(b))
 	}
 	want := binary.LittleEndian.Uint32(b[8:])
-	got := crc32.Update(crc32.Checksum(b[frameHeader:], castagnoli), castagnoli, b[:8])
+	s.payloadCRC = crc32.Checksum(b[frameHeader:], castagnoli)
+	got := crc32.Update(s.payloadCRC, castagnoli, b[:8])
 	if got != want {
 		return 0, fmt.Sprintf("record checksum: got %#08x, want %#08x", got, want)
 	}
@@ -154,6 +157,8 @@ func (s *segmentReader) accept(rec *Record, length int) {
 		Origin:   s.origin,
 		File:     s.name,
 		Offset:   s.off,
+
+		payloadCRC: s.payloadCRC,
 	}
 	s.off += frameHeader + int64(length)
 	s.want = number + 1
