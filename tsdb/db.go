@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
@@ -44,8 +45,16 @@ type DB struct {
 	// working is held by whatever cuts, joins, deletes or copies blocks: one at
 	// a time.
 	working sync.Mutex
-	// untruncated is what was cut and is still in the head; guarded by working.
+	// The following are guarded by working.
+	// untruncated is what was cut and is still in the head.
 	untruncated *cut
+	// expired says how far the rules of retention were applied to the blocks, and
+	// deleted how much of those with tombstones is deleted.
+	expired map[ulid.ULID]expiry
+	deleted map[ulid.ULID]deletedShare
+
+	// diskUnknown says that it was said that the disk's size is unknown.
+	diskUnknown atomic.Bool
 
 	lock   *folderLock
 	cancel context.CancelFunc
@@ -143,7 +152,7 @@ func (db *DB) settings() head.Settings {
 	r := db.reloadable.Load()
 	return head.Settings{
 		Window:    r.OutOfOrderWindow.Milliseconds(),
-		Retention: max(r.Retention.Milliseconds(), 0),
+		Retention: max(r.longestRetention().Milliseconds(), 0),
 		Limits: head.Limits{
 			MaxSeries: r.MaxSeries, MaxSeriesPerJob: r.MaxSeriesPerJob, MaxLabels: max(r.MaxLabels, 0),
 			MaxLabelNameBytes: max(r.MaxLabelNameBytes, 0), MaxLabelValueBytes: max(r.MaxLabelValueBytes, 0),

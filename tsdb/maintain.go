@@ -29,9 +29,9 @@ func (db *DB) maintainLoop(ctx context.Context) {
 	}
 }
 
-// Maintain looks for blocks on disk, cuts the head as far as it is due, joins
-// blocks and deletes what is over the retention. The database does so by itself
-// every minute.
+// Maintain looks for blocks on disk, cuts the head as far as it is due, deletes
+// what is over the retention, joins blocks and reclaims what was deleted. The
+// database does so by itself every minute.
 func (db *DB) Maintain(ctx context.Context) error {
 	if err := db.running(); err != nil {
 		return err
@@ -41,7 +41,10 @@ func (db *DB) Maintain(ctx context.Context) error {
 	}
 	db.working.Lock()
 	defer db.working.Unlock()
-	errs := []error{db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.compactAll(ctx), db.enforceRetention()}
+	errs := []error{
+		db.reload(), db.truncateHead(ctx), db.cutAll(ctx),
+		db.expireSeries(ctx), db.enforceRetention(), db.compactAll(ctx), db.reclaim(ctx),
+	}
 	return errors.Join(errs...)
 }
 
@@ -143,45 +146,4 @@ func (db *DB) CleanTombstones(ctx context.Context) error {
 	}
 	db.metrics.tombstoneCleanup.Observe(time.Since(start).Seconds())
 	return nil
-}
-
-// enforceRetention deletes blocks that are too old or too much.
-func (db *DB) enforceRetention() error {
-	r := db.reloadable.Load()
-	list := db.blocks.readers()
-	var old []*block.Reader
-	if newest, ok := db.blocks.newest(); r.Retention > 0 && ok {
-		// A block from elsewhere may be the newest that there is.
-		limit := max(newest, db.head.MaxTime()) - r.Retention.Milliseconds()
-		for _, b := range list {
-			if b.Meta().MaxTime <= limit {
-				old = append(old, b)
-				db.metrics.timeRetentions.Inc()
-			}
-		}
-	}
-	if r.RetentionBytes > 0 {
-		left := r.RetentionBytes - db.walBytes()
-		for i := len(list) - 1; i >= 0; i-- {
-			if left -= list[i].Size(); left < 0 && !slices.Contains(old, list[i]) {
-				old = append(old, list[i])
-				db.metrics.sizeRetentions.Inc()
-			}
-		}
-	}
-	if len(old) == 0 {
-		return nil
-	}
-	for _, b := range old {
-		db.opts.Logger.Info("block is deleted by retention", "block", b.Meta().ULID, "mint", b.Meta().MinTime, "maxt", b.Meta().MaxTime)
-	}
-	return db.blocks.drop(old)
-}
-
-func (db *DB) walBytes() int64 {
-	n, err := db.head.LogBytes()
-	if err != nil {
-		return 0
-	}
-	return n
 }

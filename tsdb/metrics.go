@@ -15,6 +15,7 @@ type metrics struct {
 	compactions, compactionsFailed      prometheus.Counter
 	compactionsTriggered                prometheus.Counter
 	timeRetentions, sizeRetentions      prometheus.Counter
+	ruleExpirations, reclaimed          prometheus.Counter
 	compactionSeconds, tombstoneCleanup prometheus.Histogram
 }
 
@@ -27,6 +28,8 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	m.compactionsTriggered = m.counter("prometheus_tsdb_compactions_triggered_total", "Total number of triggered compactions.")
 	m.timeRetentions = m.counter("prometheus_tsdb_time_retentions_total", "The number of blocks that were deleted because they were older than the retention.")
 	m.sizeRetentions = m.counter("prometheus_tsdb_size_retentions_total", "The number of blocks that were deleted because the maximum size was exceeded.")
+	m.ruleExpirations = m.counter("gnomon_tsdb_retention_rule_expirations_total", "Total number of times that samples of a block were deleted because they were over the time of their retention rule.")
+	m.reclaimed = m.counter("gnomon_tsdb_blocks_reclaimed_total", "Total number of blocks that were written anew in the background without what was deleted.")
 	m.compactionSeconds = m.histogram("prometheus_tsdb_compaction_duration_seconds", "Duration of joining blocks.", prometheus.ExponentialBuckets(1, 2, 14))
 	m.tombstoneCleanup = m.histogram("prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to write blocks anew without what was deleted.", prometheus.ExponentialBuckets(0.1, 4, 10))
 	m.gauges(db)
@@ -49,6 +52,7 @@ func (m *metrics) gauges(db *DB) {
 	})
 	m.gauge("prometheus_tsdb_retention_limit_bytes", "Maximum number of bytes to be retained, 0 means no limit.", func() float64 { return float64(db.reloadable.Load().RetentionBytes) })
 	m.gauge("prometheus_tsdb_retention_limit_seconds", "How long to retain samples, 0 means for ever.", func() float64 { return max(db.reloadable.Load().Retention.Seconds(), 0) })
+	m.gauge("prometheus_tsdb_retention_limit_percentage", "Largest share of the disk to be used, 0 to 100, 0 means no limit.", func() float64 { return db.reloadable.Load().RetentionPercentage })
 	lowest := func() float64 {
 		if t := db.blocks.minTime(); t != math.MaxInt64 {
 			return float64(t)

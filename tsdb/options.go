@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
 )
@@ -33,6 +34,9 @@ const (
 	DefaultWALSyncInterval = time.Second
 	// DefaultWALSegmentBytes is the size of a segment of the log.
 	DefaultWALSegmentBytes = 128 << 20
+	// DefaultReclaimShare and DefaultReclaimAge are those of Options.
+	DefaultReclaimShare = 0.25
+	DefaultReclaimAge   = 24 * time.Hour
 	// DefaultMaintenanceInterval is how often blocks are cut, compacted, deleted
 	// and looked for on disk.
 	DefaultMaintenanceInterval = time.Minute
@@ -64,6 +68,12 @@ type Options struct {
 	WALSync WALSync
 	// WALSegmentBytes is the size of a segment of the log; 0 is 128 MiB.
 	WALSegmentBytes int64
+	// ReclaimShare is the share of a block's samples that must be deleted for the
+	// block to be written anew without them, ReclaimAge the time after the last
+	// deletion from a block after which a hundredth is enough; 0 is a quarter,
+	// and a day.
+	ReclaimShare float64
+	ReclaimAge   time.Duration
 	// MaintenanceInterval is how often blocks are cut, compacted, deleted and
 	// looked for on disk; 0 is a minute, negative is never: call Maintain.
 	MaintenanceInterval time.Duration
@@ -87,6 +97,13 @@ type Reloadable struct {
 	Retention time.Duration
 	// RetentionBytes bounds the size of blocks and log; 0 is no bound.
 	RetentionBytes int64
+	// RetentionPercentage bounds the size of blocks and log to this share of the
+	// disk, 0 to 100; 0 is no bound. It prevails over RetentionBytes where the
+	// system tells how large the disk is.
+	RetentionPercentage float64
+	// RetentionRules say how long some series are kept instead. The first one
+	// that matches a series counts.
+	RetentionRules []RetentionRule
 	// OutOfOrderWindow admits samples that are up to this much older than the
 	// newest one of the database; 0 admits none that is older than the newest
 	// one of its series.
@@ -102,6 +119,13 @@ type Reloadable struct {
 	// new series and their strings; 0 is 512, 4 KiB and 64 KiB, negative is no
 	// bound.
 	MaxLabels, MaxLabelNameBytes, MaxLabelValueBytes int
+}
+
+// RetentionRule says how long the series that match are kept.
+type RetentionRule struct {
+	Matchers []*labels.Matcher
+	// Time is above 0.
+	Time time.Duration
 }
 
 // WALSync says when the log is forced to the disk. The zero value means every
@@ -169,6 +193,14 @@ func (r Reloadable) validate() error {
 	if r.RetentionBytes < 0 {
 		errs = append(errs, fmt.Errorf("retention size %d is negative", r.RetentionBytes))
 	}
+	if r.RetentionPercentage < 0 || r.RetentionPercentage > 100 {
+		errs = append(errs, fmt.Errorf("retention percentage %v is not between 0 and 100", r.RetentionPercentage))
+	}
+	for i, rule := range r.RetentionRules {
+		if rule.Time <= 0 || len(rule.Matchers) == 0 {
+			errs = append(errs, fmt.Errorf("retention rule %d: the time must be above 0 and there must be a matcher", i))
+		}
+	}
 	if r.OutOfOrderWindow < 0 {
 		errs = append(errs, fmt.Errorf("out-of-order window %v is negative", r.OutOfOrderWindow))
 	}
@@ -208,6 +240,12 @@ func (o Options) withDefaults() Options {
 	if o.WALSegmentBytes == 0 {
 		o.WALSegmentBytes = DefaultWALSegmentBytes
 	}
+	if o.ReclaimShare == 0 {
+		o.ReclaimShare = DefaultReclaimShare
+	}
+	if o.ReclaimAge == 0 {
+		o.ReclaimAge = DefaultReclaimAge
+	}
 	if o.MaintenanceInterval == 0 {
 		o.MaintenanceInterval = DefaultMaintenanceInterval
 	}
@@ -224,6 +262,9 @@ func (o Options) validate() error {
 	}
 	if o.WALSync.Always && o.WALSync.Never {
 		errs = append(errs, errors.New("log sync is both always and never"))
+	}
+	if o.ReclaimShare < 0 || o.ReclaimAge < 0 {
+		errs = append(errs, fmt.Errorf("deletions are reclaimed from a share of %v or after %v, which must not be negative", o.ReclaimShare, o.ReclaimAge))
 	}
 	if o.WALSync.Interval < 0 {
 		errs = append(errs, fmt.Errorf("log sync interval %v is negative", o.WALSync.Interval))

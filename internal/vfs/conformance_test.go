@@ -83,6 +83,14 @@ func TestFiles(t *testing.T) {
 		require.False(t, info.IsDir)
 		require.False(t, info.ModTime.IsZero())
 
+		_, err = fsys.DiskSize(name + "not there")
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		if size, err := fsys.DiskSize(name); err != nil {
+			require.ErrorIs(t, err, errors.ErrUnsupported)
+		} else {
+			require.Positive(t, size)
+		}
+
 		f, err = fsys.Create(name)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())

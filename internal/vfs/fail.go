@@ -29,7 +29,7 @@ const (
 	OpRename                  // FS.Rename.
 	OpLink                    // FS.Link.
 	OpRemove                  // FS.Remove and FS.RemoveAll.
-	OpStat                    // FS.Stat and File.Size.
+	OpStat                    // FS.Stat, FS.DiskSize and File.Size.
 	OpSyncDir                 // FS.SyncDir.
 	OpLock                    // FS.Lock.
 
@@ -207,6 +207,14 @@ func (f *Fail) Stat(name string) (Info, error) {
 		return Info{}, err
 	}
 	return f.fs.Stat(name)
+}
+
+// DiskSize implements FS.
+func (f *Fail) DiskSize(name string) (int64, error) {
+	if _, err := f.check(OpStat, "statfs", name); err != nil {
+		return 0, err
+	}
+	return f.fs.DiskSize(name)
 }
 
 // SyncDir implements FS.

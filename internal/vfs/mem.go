@@ -24,6 +24,8 @@ type Mem struct {
 		sync.Mutex
 		root  *memNode
 		locks map[string]bool
+		// diskSize is what DiskSize answers; 0 means that it is not supported.
+		diskSize int64
 	}
 }
 
@@ -251,6 +253,26 @@ func (m *Mem) Stat(name string) (Info, error) {
 		return Info{}, err
 	}
 	return Info{Size: int64(len(n.data)), IsDir: n.dir, ModTime: n.modified}, nil
+}
+
+// DiskSize implements FS.
+func (m *Mem) DiskSize(name string) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.findLocked("statfs", name); err != nil {
+		return 0, err
+	}
+	if m.mu.diskSize == 0 {
+		return 0, &fs.PathError{Op: "statfs", Path: name, Err: errors.ErrUnsupported}
+	}
+	return m.mu.diskSize, nil
+}
+
+// SetDiskSize sets the answer of DiskSize.
+func (m *Mem) SetDiskSize(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.diskSize = bytes
 }
 
 // SyncDir implements FS.

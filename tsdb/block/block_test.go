@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -23,6 +24,33 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 	idx "github.com/gnomonhq/gnomon/tsdb/index"
 )
+
+func TestDeletionsThatTouchAreOne(t *testing.T) {
+	r := func(ids ...uint32) *roaring.Bitmap { return roaring.BitmapOf(ids...) }
+	ts := newTombstones(nil)
+	for _, d := range []Tombstone{
+		{Interval{10, 19}, r(1, 2)},
+		{Interval{20, 29}, r(1, 2)},                        // adjacent
+		{Interval{5, 12}, r(1, 2)},                         // overlaps
+		{Interval{5, 29}, r(3)},                            // the same time
+		{Interval{31, 40}, r(1, 2, 3)},                     // a gap
+		{Interval{30, 30}, r(1)},                           // other series
+		{Interval{math.MinInt64, math.MaxInt64}, r(7)},     // of all time
+		{Interval{math.MinInt64, math.MinInt64}, r(7)},     // in it
+		{Interval{math.MaxInt64 - 1, math.MaxInt64}, r(7)}, // in it
+	} {
+		ts = newTombstones(ts.with(d.Interval, d.Series))
+	}
+	var got []string
+	for _, d := range ts.list {
+		got = append(got, fmt.Sprintf("%d %d %v", d.MinT, d.MaxT, d.Series.ToArray()))
+	}
+	require.Equal(t, []string{
+		"5 29 [1 2 3]", "31 40 [1 2 3]", "30 30 [1]",
+		fmt.Sprintf("%d %d [7]", int64(math.MinInt64), int64(math.MaxInt64)),
+	}, got)
+	require.Equal(t, []uint32{1, 2, 3, 7}, ts.Series().ToArray())
+}
 
 func TestRoundTrip(t *testing.T) {
 	for name, opts := range map[string]WriterOptions{

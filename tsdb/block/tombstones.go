@@ -95,6 +95,33 @@ func mergeIntervals(dst []Interval, start int) []Interval {
 // Tombstones returns the deletions that are in effect.
 func (r *Reader) Tombstones() *Tombstones { return r.tombs.current.Load() }
 
+// with returns the deletions and one more. One of the same series or the same time is
+// widened, so that many alike do not make the list long.
+func (t *Tombstones) with(iv Interval, series *roaring.Bitmap) []Tombstone {
+	list := slices.Clone(t.list)
+	for i := range list {
+		have := &list[i]
+		if have.Interval == iv {
+			have.Series = roaring.Or(have.Series, series)
+			return list
+		}
+		touches := iv.MinT <= have.MaxT || iv.MinT-1 == have.MaxT
+		if touches && (have.MinT <= iv.MaxT || have.MinT-1 == iv.MaxT) && have.Series.Equals(series) {
+			have.Interval = Interval{min(have.MinT, iv.MinT), max(have.MaxT, iv.MaxT)}
+			return list
+		}
+	}
+	return append(list, Tombstone{iv, series.Clone()})
+}
+
+// Series returns the series that have a deletion. It is not to be changed.
+func (t *Tombstones) Series() *roaring.Bitmap {
+	if t == nil {
+		return roaring.New()
+	}
+	return t.any
+}
+
 // Delete deletes the samples of series in an interval, durably: readers that look at
 // Tombstones from now on see it. The bitmap is not kept.
 func (r *Reader) Delete(iv Interval, series *roaring.Bitmap) error {
@@ -103,7 +130,7 @@ func (r *Reader) Delete(iv Interval, series *roaring.Bitmap) error {
 	}
 	r.tombs.Lock()
 	defer r.tombs.Unlock()
-	list := append(slices.Clone(r.Tombstones().list), Tombstone{iv, series.Clone()})
+	list := r.Tombstones().with(iv, series)
 	data, err := encodeTombstones(list)
 	if err != nil {
 		return fmt.Errorf("delete from block %s: %w", r.dir, err)

@@ -1,0 +1,13 @@
+//go:build !linux && !darwin
+
+package vfs
+
+import (
+	"errors"
+	"os"
+)
+
+// DiskSize implements FS.
+func (OS) DiskSize(name string) (int64, error) {
+	return 0, &os.PathError{Op: "statfs", Path: name, Err: errors.ErrUnsupported}
+}
