@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -187,5 +188,13 @@ func applyOptions(c *promconfig.Config, doc *document, opts Options) {
 // String returns the configuration as YAML with secrets hidden, as the status
 // API shows it.
 func (c *Config) String() string {
-	return c.Prometheus.String()
+	text := c.Prometheus.String()
+	if reflect.ValueOf(c.Gnomon).IsZero() {
+		return text
+	}
+	own, err := yaml.Marshal(map[string]Section{sectionKey: c.Gnomon})
+	if err != nil {
+		return text + fmt.Sprintf("# section %s: %v\n", sectionKey, err)
+	}
+	return text + string(own)
 }

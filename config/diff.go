@@ -75,7 +75,7 @@ func changedSections(before, after *Config) []string {
 		"remote_read":  reflect.DeepEqual(a.RemoteReadConfigs, b.RemoteReadConfigs),
 		"otlp":         reflect.DeepEqual(a.OTLPConfig, b.OTLPConfig),
 		"rule_files":   slices.Equal(before.filesOf(RuleFile), after.filesOf(RuleFile)),
-		sectionKey:     before.Gnomon == after.Gnomon,
+		sectionKey:     reflect.DeepEqual(before.Gnomon, after.Gnomon),
 	}
 	var changed []string
 	for name, same := range equal {

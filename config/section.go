@@ -3,33 +3,111 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 )
 
 // sectionKey is the top-level key of our own settings.
 const sectionKey = "gnomon"
 
-// Section holds Gnomon's own settings, those that Prometheus does not have. So
-// far all of Gnomon's settings are Prometheus's or flags, so the section is
-// accepted empty, and any field in it is reported as unknown.
-type Section struct{}
+// Section holds Gnomon's own settings, those that Prometheus does not have. The
+// tags doc are the text of documentation/reference/configuration.md.
+type Section struct {
+	Storage Storage `yaml:"storage,omitempty" doc:"The database."`
+}
+
+// Storage is about the database.
+type Storage struct {
+	RetentionRules []RetentionRule `yaml:"retention_rules,omitempty" doc:"How long the samples of some series are kept, shorter or longer than storage.tsdb.retention.time. The first rule that matches a series counts; series that none matches are kept as that setting says. Retention by size or percentage deletes the oldest blocks all the same."`
+	Limits         Limits          `yaml:"limits,omitempty" doc:"Bounds of what becomes a series. Series that there are go on; a scrape keeps its other series."`
+}
+
+// RetentionRule says how long some series are kept.
+type RetentionRule struct {
+	Match Matchers       `yaml:"match" doc:"A selector of series, such as '{job=\"debug\"}'."`
+	Time  model.Duration `yaml:"time" doc:"How long their samples are kept, counted from the newest sample of the database. They disappear from queries when this is over, in steps of two hours, and as soon as they have been written to a block; the disk space is reclaimed in the background."`
+}
+
+// Limits are bounds of what becomes a series. 0 is the default.
+type Limits struct {
+	Series           int `yaml:"series,omitempty" doc:"Series in memory. By default there is no bound."`
+	SeriesPerJob     int `yaml:"series_per_job,omitempty" doc:"Series in memory with the same label job. By default there is no bound."`
+	LabelsPerSeries  int `yaml:"labels_per_series,omitempty" doc:"Labels of a series, the metric name included. 512 by default; -1 is no bound."`
+	LabelNameLength  int `yaml:"label_name_length,omitempty" doc:"Bytes of a label's name. 4096 by default; -1 is no bound."`
+	LabelValueLength int `yaml:"label_value_length,omitempty" doc:"Bytes of a label's value. 65536 by default; -1 is no bound."`
+}
+
+// Matchers is a selector in the configuration file.
+type Matchers struct {
+	// Text is as it was written.
+	Text string
+	List []*labels.Matcher
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (m *Matchers) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode(&m.Text); err != nil {
+		return err
+	}
+	var err error
+	if m.List, err = parser.NewParser(parser.Options{}).ParseMetricSelector(m.Text); err != nil {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: selector %q: %v", n.Line, m.Text, err)}}
+	}
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (m Matchers) MarshalYAML() (any, error) { return m.Text, nil }
 
 // parseSection decodes the text that [document.cutSection] returned, in which
 // everything but our section is blank. Empty text yields the zero value.
 func parseSection(name string, text []byte) (Section, error) {
+	if len(text) == 0 {
+		return Section{}, nil
+	}
+	doc := parseDocument(name, text)
+	s, err := decodeSection(text)
+	if err != nil {
+		return Section{}, doc.faults(err, func(text []byte) error {
+			_, err := decodeSection(text)
+			return err
+		})
+	}
+	return s, s.validate(doc)
+}
+
+func decodeSection(text []byte) (Section, error) {
 	var root struct {
 		Gnomon Section `yaml:"gnomon"`
-	}
-	if len(text) == 0 {
-		return root.Gnomon, nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
-		doc := parseDocument(name, text)
-		return Section{}, doc.faults(err, nil)
+		return Section{}, err
 	}
 	return root.Gnomon, nil
+}
+
+// validate checks what the types do not. doc has the section's text.
+func (s *Section) validate(doc *document) error {
+	var faults []Fault
+	list := child(child(child(doc.root, sectionKey), "storage"), "retention_rules")
+	for i, r := range s.Storage.RetentionRules {
+		at := place{path: fmt.Sprintf("%s.storage.retention_rules[%d]", sectionKey, i), line: list.Content[i].Line}
+		if r.Match.List == nil {
+			faults = append(faults, doc.faultAt(at, "match is missing: it selects the series of the rule"))
+		}
+		if r.Time <= 0 {
+			faults = append(faults, doc.faultAt(at, "time must be above 0, such as 30d"))
+		}
+	}
+	if len(faults) > 0 {
+		return &Error{Faults: faults}
+	}
+	return nil
 }

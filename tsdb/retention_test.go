@@ -36,7 +36,9 @@ func fillClasses(t testing.TB, s storage.Writer, from, to int64, classes ...stri
 	require.NoError(t, g.Close())
 }
 
-func ofClass(c string) labels.Labels { return labels.FromStrings(model.MetricNameLabel, "m", "class", c) }
+func ofClass(c string) labels.Labels {
+	return labels.FromStrings(model.MetricNameLabel, "m", "class", c)
+}
 
 func rule(class string, keep time.Duration) RetentionRule {
 	return RetentionRule{Matchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, "class", class)}, Time: keep}

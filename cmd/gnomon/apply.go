@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	promconfig "github.com/prometheus/prometheus/config"
-
 	"github.com/gnomonhq/gnomon/alerting/rules"
 	"github.com/gnomonhq/gnomon/config"
 	"github.com/gnomonhq/gnomon/discovery"
@@ -39,7 +37,7 @@ func (s *server) storageOptions() tsdb.Options {
 	f := &s.opts.storage
 	return tsdb.Options{
 		Logger: s.component("tsdb"), Registerer: s.registry,
-		Reloadable:       reloadableStorage(s.reloader.current.Load().Prometheus),
+		Reloadable:       reloadableStorage(s.reloader.current.Load()),
 		MinBlockDuration: f.minBlockDuration, MaxBlockDuration: f.maxBlockDuration,
 		WALSync: f.walSync, WALSegmentBytes: int64(f.walSegmentBytes), NoLockfile: f.noLockfile,
 		OnReplay: func(r tsdb.ReplayStatus) { s.store.replay.Store(&r) },
@@ -48,18 +46,26 @@ func (s *server) storageOptions() tsdb.Options {
 
 // reloadableStorage reads what a reload can change of the database. The flags'
 // retention has become the configuration's where that had none.
-func reloadableStorage(c *promconfig.Config) tsdb.Reloadable {
-	var r tsdb.Reloadable
-	if t := c.StorageConfig.TSDBConfig; t != nil {
+func reloadableStorage(c *config.Config) tsdb.Reloadable {
+	own := &c.Gnomon.Storage
+	r := tsdb.Reloadable{
+		MaxSeries: max(own.Limits.Series, 0), MaxSeriesPerJob: max(own.Limits.SeriesPerJob, 0),
+		MaxLabels: own.Limits.LabelsPerSeries, MaxLabelNameBytes: own.Limits.LabelNameLength, MaxLabelValueBytes: own.Limits.LabelValueLength,
+	}
+	for _, rule := range own.RetentionRules {
+		r.RetentionRules = append(r.RetentionRules, tsdb.RetentionRule{Matchers: rule.Match.List, Time: time.Duration(rule.Time)})
+	}
+	if t := c.Prometheus.StorageConfig.TSDBConfig; t != nil {
 		r.OutOfOrderWindow = time.Duration(t.OutOfOrderTimeWindow) * time.Millisecond
 		if t.Retention != nil {
 			r.Retention, r.RetentionBytes = time.Duration(t.Retention.Time), int64(t.Retention.Size)
-			if r.Retention == 0 && r.RetentionBytes != 0 {
+			r.RetentionPercentage = t.Retention.Percentage
+			if r.Retention == 0 && (r.RetentionBytes != 0 || r.RetentionPercentage != 0) {
 				r.Retention = -1 // bounded by size only
 			}
 		}
 	}
-	if e := c.StorageConfig.ExemplarsConfig; e != nil {
+	if e := c.Prometheus.StorageConfig.ExemplarsConfig; e != nil {
 		r.MaxExemplars = int(e.MaxExemplars)
 		if e.MaxExemplars <= 0 {
 			r.MaxExemplars = -1
@@ -88,7 +94,7 @@ func (s *server) applyStorage(c *config.Config) error {
 	if err != nil {
 		return nil // it opens with the configuration that is being loaded
 	}
-	return db.ApplyConfig(reloadableStorage(c.Prometheus))
+	return db.ApplyConfig(reloadableStorage(c))
 }
 
 // applyScrape hands all jobs over, those of scrape_config_files included.

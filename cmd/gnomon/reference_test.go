@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,7 +13,10 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gnomonhq/gnomon/config"
 )
 
 var update = flag.Bool("update", false, "write the reference documentation anew")
@@ -52,6 +56,40 @@ func TestReferenceOfMetrics(t *testing.T) {
 		fmt.Fprintln(&out, row)
 	}
 	requireReference(t, "metrics.md", out.Bytes())
+}
+
+func TestReferenceOfConfiguration(t *testing.T) {
+	var out bytes.Buffer
+	fmt.Fprintln(&out, "# Configuration of our own\n\nThe configuration file is that of Prometheus. What Prometheus does not have is in a section `gnomon` of its\nown, at the top level. A reload applies it. Generated from the source by\n`go test ./cmd/gnomon -run TestReference -update`.")
+	fmt.Fprintln(&out, "\n```yaml\ngnomon:\n  storage:\n    retention_rules:\n      - match: '{job=\"debug\"}'\n        time: 2d\n      - match: '{__name__=~\"slo:.*\"}'\n        time: 2y\n    limits:\n      series: 5000000\n      series_per_job: 500000\n```")
+	fmt.Fprintln(&out, "\n| setting | type | what it says |\n|---|---|---|")
+	describeSettings(&out, "gnomon", reflect.TypeFor[config.Section]())
+	requireReference(t, "configuration.md", out.Bytes())
+}
+
+// describeSettings writes a row of a table for each setting of a section.
+func describeSettings(out *bytes.Buffer, path string, section reflect.Type) {
+	for f := range section.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name = path + "." + name
+		kind, inner := "", f.Type
+		switch {
+		case f.Type == reflect.TypeFor[config.Matchers]():
+			kind, inner = "selector", nil
+		case f.Type == reflect.TypeFor[model.Duration]():
+			kind, inner = "duration", nil
+		case f.Type.Kind() == reflect.Slice:
+			name, kind, inner = name+"[]", "list", f.Type.Elem()
+		case f.Type.Kind() == reflect.Struct:
+			kind = "section"
+		default:
+			kind, inner = f.Type.String(), nil
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s |\n", name, kind, f.Tag.Get("doc"))
+		if inner != nil {
+			describeSettings(out, name, inner)
+		}
+	}
 }
 
 // description takes apart the text of a prometheus.Desc, which has no other way

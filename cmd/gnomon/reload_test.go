@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/config"
+	"github.com/gnomonhq/gnomon/tsdb"
 	"github.com/gnomonhq/gnomon/web/api"
 )
 
@@ -86,4 +88,32 @@ func TestChecksumIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, told)
 	require.Equal(t, checksum, told)
+}
+
+func TestStorageSettings(t *testing.T) {
+	load := func(text string) tsdb.Reloadable {
+		c, err := config.Parse([]byte(text), "prometheus.yml", config.Options{})
+		require.NoError(t, err)
+		return reloadableStorage(c)
+	}
+	r := load("")
+	require.Equal(t, "15d", retentionText(r))
+	require.Zero(t, r.MaxSeries)
+
+	r = load("storage: {tsdb: {retention: {percentage: 12.5}}}")
+	require.Equal(t, tsdb.Reloadable{Retention: -1, RetentionPercentage: 12.5, MaxExemplars: r.MaxExemplars}, r)
+	require.Equal(t, "12.5%", retentionText(r))
+
+	r = load(`
+storage: {tsdb: {retention: {time: 30d, size: 1GB}}}
+gnomon:
+  storage:
+    retention_rules: [{match: 'x{job="a"}', time: 2d}]
+    limits: {series: 1, series_per_job: 2, labels_per_series: 3, label_name_length: -1, label_value_length: 5}
+`)
+	require.Equal(t, "30d or 1GiB", retentionText(r))
+	require.Len(t, r.RetentionRules, 1)
+	require.Equal(t, 48*time.Hour, r.RetentionRules[0].Time)
+	require.Len(t, r.RetentionRules[0].Matchers, 2)
+	require.Equal(t, []int{1, 2, 3, -1, 5}, []int{r.MaxSeries, r.MaxSeriesPerJob, r.MaxLabels, r.MaxLabelNameBytes, r.MaxLabelValueBytes})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/alecthomas/units"
 
@@ -55,7 +56,7 @@ func (s *server) machineHandler() http.Handler {
 func (s *server) runtimeState() web.RuntimeState {
 	state := s.reloader.state.Load()
 	out := web.RuntimeState{ReloadConfigSuccess: state.ok, LastConfigTime: state.at}
-	out.StorageRetention = retentionText(reloadableStorage(s.reloader.current.Load().Prometheus))
+	out.StorageRetention = retentionText(reloadableStorage(s.reloader.current.Load()))
 	out.CorruptionCount = int64(s.counted("prometheus_tsdb_wal_corruptions_total"))
 	return out
 }
@@ -92,6 +93,12 @@ func retentionText(r tsdb.Reloadable) string {
 			out += " or "
 		}
 		out += units.Base2Bytes(r.RetentionBytes).String()
+	}
+	if r.RetentionPercentage > 0 {
+		if out != "" {
+			out += " or "
+		}
+		out += strconv.FormatFloat(r.RetentionPercentage, 'g', -1, 64) + "%"
 	}
 	return out
 }
