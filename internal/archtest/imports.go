@@ -39,9 +39,11 @@ var rooms = []room{
 	{folder: "tsdb/head", imports: []string{"tsdb/encoding", "tsdb/wal", "tsdb/index", "tsdb/batch", "tsdb/block"}},
 	{folder: "tsdb/compact", imports: []string{"tsdb/encoding", "tsdb/index", "tsdb/batch", "tsdb/block", "tsdb/scan"}},
 	{folder: "tsdb", imports: []string{"tsdb/..."}},
+	// Looks into data folders for people; nothing of the database needs it.
+	{folder: "tsdb/inspect", imports: []string{"tsdb", "tsdb/wal", "tsdb/index", "tsdb/batch", "tsdb/block", "tsdb/scan"}},
 
 	// Reads and writes the data folder of a Prometheus, beside the data flow.
-	{folder: "takeover", imports: []string{"tsdb", "tsdb/batch", "tsdb/block", "tsdb/compact"}},
+	{folder: "takeover", imports: []string{"tsdb", "tsdb/batch", "tsdb/block", "tsdb/compact", "tsdb/inspect"}},
 
 	{folder: "internal", imports: []string{"internal/..."}, alone: true},
 	{folder: "cmd", imports: []string{"..."}},
