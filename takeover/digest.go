@@ -12,22 +12,26 @@ import (
 	"github.com/gnomonhq/gnomon/storage"
 )
 
-// Digest is what proves that two sequences of series are the same: counts, and a
+// Digest is what proves that two sets of series are the same: counts, and a
 // checksum over the labels of every series and over time, start time and value
-// of every sample, to the bit. How a series is divided into batches does not
-// matter. Of the counter reset hint of a histogram only counts whether it is a
-// gauge: the others say what can be worked out, and are worked out anew.
+// of every sample, to the bit. It is the sum of the checksums of the series, so
+// that their order does not matter, nor how a series is divided into batches. Of
+// the counter reset hint of a histogram only counts whether it is a gauge: the
+// others say what can be worked out, and are worked out anew.
 type Digest struct {
 	Series, Samples uint64
-	sum             xxhash.Digest
+	sum             uint64 // of the series that are complete
+	hash            xxhash.Digest
 	buf             []byte
-	began           bool
 }
 
 // Sum returns the checksum of what was added so far.
 func (d *Digest) Sum() uint64 {
+	if d.Series == 0 {
+		return 0
+	}
 	d.flush(0)
-	return d.sum.Sum64()
+	return d.sum + d.hash.Sum64()
 }
 
 // Same reports whether both have seen the same.
@@ -42,25 +46,22 @@ func (d *Digest) String() string {
 
 // flush hands the buffer to the hash if it has more than n bytes.
 func (d *Digest) flush(n int) {
-	if !d.began {
-		d.sum.Reset()
-		d.began = true
-	}
 	if len(d.buf) > n {
-		_, _ = d.sum.Write(d.buf) // never fails
+		_, _ = d.hash.Write(d.buf) // never fails
 		d.buf = d.buf[:0]
 	}
 }
 
 // Begin goes to the next series.
 func (d *Digest) Begin(ls labels.Labels) {
-	d.flush(1 << 12)
+	d.sum = d.Sum()
+	d.hash.Reset()
 	d.Series++
-	d.buf = append(d.buf, 's')
 	ls.Range(func(l labels.Label) {
 		d.string(l.Name)
 		d.string(l.Value)
 	})
+	d.string("") // no label has that name
 }
 
 // Add adds samples of the series that Begin went to.

@@ -316,7 +316,7 @@ func (im *importer) logParts(ctx context.Context, f *folder) ([]part, error) {
 	out := make([]part, len(missing))
 	for i, r := range missing {
 		out[i] = part{
-			name: r.name(), samples: r.weight,
+			name: r.name(), samples: r.samples,
 			meta: importedMeta(r.mint, r.maxt+1, 0, []ulid.ULID{r.source}),
 			open: func(ctx context.Context, progress func(uint64)) (opened, error) {
 				return &logSource{ctx: ctx, index: x, unit: r, loads: loads[r], current: &current, progress: progress}, nil

@@ -58,6 +58,11 @@ type logRange struct {
 	// weight is how many samples there are at most, a histogram counting for as
 	// many as take its room.
 	weight uint64
+	// samples is how many there are at most.
+	samples uint64
+	// chunks is the same of the chunks of the head, which mostly have what the
+	// logs have.
+	chunks struct{ weight, samples uint64 }
 	// mint and maxt bound the times of the samples.
 	mint, maxt int64
 	// source is what meta.json of its block names as its source.
@@ -170,6 +175,7 @@ func (x *indexer) finish() *logIndex {
 	x.fingerprint = x.hash.Sum64()
 	x.logIndex.ranges = slices.SortedFunc(maps.Values(x.ranges), func(a, b *logRange) int { return cmp.Compare(b.start, a.start) })
 	for _, r := range x.logIndex.ranges {
+		r.weight, r.samples = max(r.weight, r.chunks.weight), max(r.samples, r.chunks.samples)
 		r.source = x.sourceOf(r)
 	}
 	return x.logIndex
@@ -200,8 +206,9 @@ func (x *logIndex) rangeStart(t int64) int64 {
 // block already is not.
 func (x *logIndex) takes(t int64, outOfOrder bool) bool { return outOfOrder || t >= x.from }
 
-// note counts a sample, or several up to the time maxt.
-func (x *indexer) note(t, maxt int64, weight uint64) {
+// rangeOf returns the range of samples that begin at t and end at maxt, or
+// later than the range.
+func (x *indexer) rangeOf(t, maxt int64) *logRange {
 	r := x.last
 	if r == nil || t < r.start || t-r.start >= x.length {
 		start := x.rangeStart(t)
@@ -211,8 +218,15 @@ func (x *indexer) note(t, maxt int64, weight uint64) {
 		}
 		x.last = r
 	}
-	r.weight += weight
 	r.mint, r.maxt = min(r.mint, t), max(r.maxt, min(maxt, r.start+x.length-1))
+	return r
+}
+
+// note counts a sample of the logs.
+func (x *indexer) note(t int64, weight uint64) {
+	r := x.rangeOf(t, t)
+	r.weight += weight
+	r.samples++
 }
 
 func (x *indexer) known(ref chunks.HeadSeriesRef, n int) {
@@ -232,7 +246,9 @@ func (x *indexer) chunk(c *headChunk) {
 		mint = max(mint, x.from)
 	}
 	for t := mint; ; {
-		x.note(t, c.maxt, uint64(c.samples)*c.weight)
+		r := x.rangeOf(t, c.maxt)
+		r.chunks.weight += uint64(c.samples) * c.weight
+		r.chunks.samples += uint64(c.samples)
 		if t = x.rangeStart(t) + x.length; t > c.maxt {
 			return
 		}
@@ -258,7 +274,7 @@ func (x *indexer) onFloats(list []record.RefSample, outOfOrder bool) {
 		s := &list[i]
 		if x.takes(s.T, outOfOrder) {
 			x.known(s.Ref, 1)
-			x.note(s.T, s.T, 1)
+			x.note(s.T, 1)
 		}
 	}
 }
@@ -268,7 +284,7 @@ func (x *indexer) onHistograms(list []record.RefHistogramSample, outOfOrder bool
 		s := &list[i]
 		if x.takes(s.T, outOfOrder) {
 			x.known(s.Ref, 1)
-			x.note(s.T, s.T, histogramWeight(len(s.H.PositiveBuckets)+len(s.H.NegativeBuckets)))
+			x.note(s.T, histogramWeight(len(s.H.PositiveBuckets)+len(s.H.NegativeBuckets)))
 		}
 	}
 }
@@ -278,7 +294,7 @@ func (x *indexer) onFloatHistograms(list []record.RefFloatHistogramSample, outOf
 		s := &list[i]
 		if x.takes(s.T, outOfOrder) {
 			x.known(s.Ref, 1)
-			x.note(s.T, s.T, histogramWeight(len(s.FH.PositiveBuckets)+len(s.FH.NegativeBuckets)))
+			x.note(s.T, histogramWeight(len(s.FH.PositiveBuckets)+len(s.FH.NegativeBuckets)))
 		}
 	}
 }

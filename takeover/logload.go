@@ -56,10 +56,19 @@ func (x *logIndex) divide(ctx context.Context, r *logRange, limit uint64) ([]*lo
 	if err := x.reread(ctx, c); err != nil {
 		return nil, err
 	}
+	inChunks := &weigher{logIndex: x, start: r.start, weights: make([]uint32, len(x.byRank))}
+	err := x.chunks.read(ctx, func(h *headChunk) {
+		// Only a part of a chunk that reaches over the range may be in it.
+		inChunks.add(h.ref, max(h.mint, min(h.maxt, r.start)), h.outOfOrder, uint64(h.samples)*h.weight)
+	}, func(*logDamage) {})
+	if err != nil {
+		return nil, err
+	}
 	var out []*load
 	var weight uint64
 	lo := uint32(0)
 	for rank, w := range c.weights {
+		w = max(w, inChunks.weights[rank])
 		if weight += uint64(w); weight > limit && uint32(rank) > lo {
 			out = append(out, &load{ranges: []*logRange{r}, lo: lo, hi: uint32(rank)})
 			lo, weight = uint32(rank), uint64(w)

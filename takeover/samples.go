@@ -141,6 +141,13 @@ func (s *samples) order() {
 	s.ordered = true
 }
 
+// addBatch appends what a batch has.
+func (s *samples) addBatch(b *storage.Batch) {
+	for k := range b.Times {
+		s.append(batch.At(b, k))
+	}
+}
+
 // settle puts the samples in order and gives histograms the counter reset hints
 // of a store.
 func (s *samples) settle() {
