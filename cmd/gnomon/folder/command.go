@@ -36,6 +36,11 @@ func newCommands(out io.Writer, terminate func(int)) *commands {
 	c.app.HelpFlag.Short('h')
 	c.app.Flag("storage.tsdb.path", "Folder of the data of Gnomon.").Default("data/").StringVar(&c.path)
 	c.registerImport()
+	c.registerExport()
+	c.registerList()
+	c.registerAnalyze()
+	c.registerDump()
+	c.registerVerify()
 	return c
 }
 
