@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 
 	"github.com/gnomonhq/gnomon/bench/recording"
@@ -93,6 +94,9 @@ func childMain(text string) error {
 	var j job
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return err
+	}
+	if j.Profile != "" && (j.What == "ingest" || j.What == "churn") {
+		runtime.MemProfileRate = heapProfileBytes
 	}
 	v, abandon, err := runJob(j)
 	if err != nil {

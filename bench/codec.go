@@ -8,6 +8,7 @@ import (
 	victoriaencoding "github.com/VictoriaMetrics/VictoriaMetrics/lib/encoding"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
+	"github.com/gnomonhq/gnomon/bench/recording"
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
 
@@ -28,15 +29,8 @@ func codec(j job, _ engine) (values, bool, error) {
 		return nil, false, fmt.Errorf("no codec of %q", j.Engine)
 	}
 	for _, r := range recs {
-		for _, column := range r.Columns(j.Rows) {
-			if len(column) == 0 {
-				continue
-			}
-			all.add(column)
-			if !constant(column) {
-				changing.add(column)
-			}
-		}
+		addColumns(r, j.Rows, all, func([]float64) bool { return true })
+		addColumns(r, j.Rows, changing, func(column []float64) bool { return !constant(column) })
 	}
 	v := values{}
 	for _, part := range []struct {
@@ -56,7 +50,11 @@ func codec(j job, _ engine) (values, bool, error) {
 		if j.Tiny {
 			rounds = 1
 		}
-		c, err := measure(func() error {
+		file := j.Profile
+		if file != "" {
+			file += "." + part.name
+		}
+		c, err := measureProfiled(file, func() error {
 			for range rounds {
 				if err := part.work(); err != nil {
 					return err
@@ -72,6 +70,23 @@ func codec(j job, _ engine) (values, bool, error) {
 	return v, false, nil
 }
 
+// addColumns adds the wanted columns of a recording.
+func addColumns(r *recording.Recording, rows int, to columns, want func([]float64) bool) {
+	table := r.Columns(rows)
+	added := make([]int, len(table)) // the number that each column got, or -1
+	for c, column := range table {
+		added[c] = -1
+		if len(column) == 0 || !want(column) {
+			continue
+		}
+		neighbour := -1
+		if n := r.Neighbour(c); n >= 0 && len(table[n]) == len(column) {
+			neighbour = added[n]
+		}
+		added[c] = to.add(column, neighbour)
+	}
+}
+
 func constant(column []float64) bool {
 	for _, v := range column {
 		if v != column[0] {
@@ -83,7 +98,9 @@ func constant(column []float64) bool {
 
 // columns are columns that a codec encodes and decodes, all in one go.
 type columns interface {
-	add(column []float64)
+	// add returns the number of the column. neighbour is the number of the column that is
+	// the next lower bucket of the same histogram, or -1.
+	add(column []float64, neighbour int) int
 	count() int
 	encode() error
 	decode() error
@@ -104,44 +121,74 @@ func newColumns(engine string) columns {
 
 // source holds the values to encode and room for decoded ones.
 type source struct {
-	columns [][]float64
-	samples int
-	decoded []float64
+	columns    [][]float64
+	neighbours []int
+	samples    int
+	decoded    []float64
 }
 
-func (s *source) add(column []float64) {
+func (s *source) add(column []float64, neighbour int) int {
 	s.columns = append(s.columns, column)
+	s.neighbours = append(s.neighbours, neighbour)
 	s.samples += len(column)
 	if cap(s.decoded) < len(column) {
 		s.decoded = make([]float64, 0, len(column))
 	}
+	return len(s.columns) - 1
 }
 
 func (s *source) count() int { return s.samples }
 
 var errDecoded = errors.New("decoded another number of values")
 
+// pageColumns is how many columns gnomonColumns puts into a page.
+const pageColumns = 256
+
 type gnomonColumns struct {
 	source
-	encoded [][]byte
+	writer  encoding.PageWriter
+	decoder encoding.Decoder
+	pages   []encodedPage
+}
+
+// encodedPage is what a block has of a page: heads that were read, and the payload.
+type encodedPage struct {
+	heads, payload []byte
+	page           *encoding.Page
 }
 
 func (c *gnomonColumns) encode() error {
-	c.encoded = resize(c.encoded, len(c.columns))
-	for i, column := range c.columns {
-		c.encoded[i] = encoding.AppendFloats(c.encoded[i][:0], column)
+	c.pages = resize(c.pages, (len(c.columns)+pageColumns-1)/pageColumns)
+	for n := range c.pages {
+		first := n * pageColumns
+		c.writer.Reset()
+		for i := first; i < min(first+pageColumns, len(c.columns)); i++ {
+			c.writer.AppendFloats(c.columns[i], max(c.neighbours[i]-first, -1))
+		}
+		p := &c.pages[n]
+		p.heads, p.payload = c.writer.AppendHeads(p.heads[:0]), append(p.payload[:0], c.writer.Payload()...)
+		p.page = nil
 	}
 	return nil
 }
 
 func (c *gnomonColumns) decode() error {
-	for i, src := range c.encoded {
-		got, _, err := encoding.DecodeFloats(c.decoded, src)
-		if err != nil {
-			return err
+	for n := range c.pages {
+		p := &c.pages[n]
+		if p.page == nil { // a block reads heads once and keeps them
+			var err error
+			if p.page, err = encoding.OpenPage(p.heads); err != nil {
+				return err
+			}
 		}
-		if len(got) != len(c.columns[i]) {
-			return errDecoded
+		for i := range p.page.Columns() {
+			got, err := c.decoder.Floats(c.decoded[:0], p.page, p.payload, i)
+			if err != nil {
+				return err
+			}
+			if len(got) != len(c.columns[n*pageColumns+i]) {
+				return errDecoded
+			}
 		}
 	}
 	return nil

@@ -51,11 +51,8 @@ var needs = map[string]struct {
 	"churn":      {alone: []string{"churn"}},
 }
 
-// chain is in the order in which the jobs run. Replay comes as often as repeats it.
-var chain = []struct {
-	what    string
-	repeats int
-}{{"ingest", 1}, {"replay", 2}, {"cut", 1}, {"join", 1}}
+// chain is in the order in which the jobs run.
+var chain = []string{"ingest", "replay", "cut", "join"}
 
 // bySet are the jobs that play sets of recordings; the others make series of their own.
 var bySet = []string{"codec", "log", "churn"}
@@ -106,7 +103,7 @@ func (p plan) lastOfChain() int {
 	last := 0
 	for _, group := range p.groups {
 		for i := range chain {
-			if chain[i].what == needs[group].chain {
+			if chain[i] == needs[group].chain {
 				last = max(last, i+1)
 			}
 		}
@@ -129,17 +126,15 @@ func (p plan) runChain(ctx context.Context, out results, round int, j job) error
 	}
 	return p.inFolder(&j, func() error {
 		for _, step := range chain[:n] {
-			if j.What = step.what; !p.applies(j) || step.what == "replay" && !slices.Contains(p.groups, "replay") {
+			if j.What = step; !p.applies(j) || step == "replay" && !slices.Contains(p.groups, "replay") {
 				continue
 			}
-			for range step.repeats {
-				v, err := p.runOne(ctx, out, round, j)
-				if err != nil {
-					return err
-				}
-				if step.what == "ingest" {
-					j.Samples, j.Series = int(v["samples"]), int(v["series"])
-				}
+			v, err := p.runOne(ctx, out, round, j)
+			if err != nil {
+				return err
+			}
+			if step == "ingest" {
+				j.Samples, j.Series = int(v["samples"]), int(v["series"])
 			}
 		}
 		return nil

@@ -6,6 +6,10 @@ import (
 	"runtime/pprof"
 )
 
+// heapProfileBytes is the distance of the samples of a heap profile: finer than usual, since the
+// memory per series is what one wants to see.
+const heapProfileBytes = 4096
+
 // measureProfiled is measure, with a CPU profile of the work if a file is named.
 func measureProfiled(file string, work func() error) (cost, error) {
 	if file == "" {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 
@@ -239,6 +240,33 @@ func (r *Recording) Narrow(n int) (*Recording, error) {
 		}
 	}
 	return out, nil
+}
+
+// Neighbour returns the series that is the next lower bucket of the histogram that series c
+// belongs to, or the greatest bucket if c is the histogram's count; -1 if there is none.
+func (r *Recording) Neighbour(c int) int {
+	name, bucket := r.Series[c].Get(model.MetricNameLabel), r.Series[c].Has(model.BucketLabel)
+	before := c - 1
+	if !bucket { // the count comes after the buckets and, mostly, the sum
+		histogram, isCount := strings.CutSuffix(name, "_count")
+		if !isCount {
+			return -1
+		}
+		name = histogram + "_bucket"
+		if before > 0 && r.Series[before].Get(model.MetricNameLabel) == histogram+"_sum" {
+			before--
+		}
+	}
+	if before < 0 || r.Series[before].Get(model.MetricNameLabel) != name || !r.Series[before].Has(model.BucketLabel) {
+		return -1
+	}
+	without := func(ls labels.Labels) labels.Labels {
+		return labels.NewBuilder(ls).Del(model.MetricNameLabel, model.BucketLabel).Labels()
+	}
+	if !labels.Equal(without(r.Series[before]), without(r.Series[c])) {
+		return -1
+	}
+	return before
 }
 
 // Columns returns the series' values in the first n frames, each series' by itself, without the

@@ -131,3 +131,21 @@ func TestNarrow(t *testing.T) {
 	_, err = r.Narrow(3)
 	require.ErrorContains(t, err, "2 series")
 }
+
+func TestNeighbour(t *testing.T) {
+	r, err := Read(bytes.NewReader(frames(`a_count 1
+h_bucket{x="1",le="1"} 1
+h_bucket{x="1",le="+Inf"} 1
+h_sum{x="1"} 1
+h_count{x="1"} 1
+h_bucket{x="2",le="1"} 1
+h_bucket{x="2",le="+Inf"} 1
+h_count{x="2"} 1
+`)), "node", 0)
+	require.NoError(t, err)
+	var got []int
+	for c := range r.Series {
+		got = append(got, r.Neighbour(c))
+	}
+	require.Equal(t, []int{-1, -1, 1, -1, 2, -1, 5, 6}, got)
+}
