@@ -11,6 +11,7 @@ type groupView struct {
 	timeline storage.TimelineID
 	segments []*segment
 	window   windowView
+	number   int // in the order of a querier's views
 }
 
 // pin takes a view of the group. It must be given back with unpin.

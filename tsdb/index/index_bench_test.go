@@ -9,50 +9,82 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-func benchIndex(series int) (*Symbols, *MemPostings) {
+// benchIndex is the series of targets of 1000 series each, in the order in which targets are
+// scraped for the first time. A series has ten labels: name, two of its own, seven of the target.
+func benchIndex(targets int) (*LabelSets, *MemPostings, []LabelSet) {
 	symbols := NewSymbols()
+	sets := NewLabelSets(symbols)
 	p := NewMemPostings(symbols)
 	var pairs []Pair
-	for id := range series {
-		pairs = symbols.Intern(pairs[:0], labels.FromStrings(
-			"__name__", fmt.Sprintf("metric_%d", id%1000), "instance", fmt.Sprintf("host-%d:9100", id/1000), "job", "node", "unique", fmt.Sprint(id)))
-		p.Add(uint32(id), pairs)
+	var all []LabelSet
+	for t := range targets {
+		for i := range 1000 {
+			set := sets.Intern(labels.FromStrings(
+				"__name__", fmt.Sprintf("metric_%d_total", i/10), "code", fmt.Sprint(200+i%10), "handler", fmt.Sprintf("/api/%d", i/100),
+				"cluster", "production-eu-1", "container", "shop", "instance", fmt.Sprintf("10.0.%d.%d:9100", t/250, t%250), "job", fmt.Sprintf("job-%d", t/100),
+				"namespace", fmt.Sprintf("team-%d", t%12), "node", fmt.Sprintf("node-%d.example.com", t%50), "pod", fmt.Sprintf("shop-%d-7d9f8b6c5d-x%04d", t%40, t)))
+			pairs = sets.Pairs(pairs[:0], set)
+			p.Add(uint32(len(all)), pairs)
+			all = append(all, set)
+		}
 	}
-	return symbols, p
+	return sets, p, all
 }
 
 func BenchmarkMemory(b *testing.B) {
-	const series = 100_000
+	const targets = 100
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	var symbols *Symbols
+	var sets *LabelSets
 	var p *MemPostings
+	var all []LabelSet
 	for b.Loop() {
-		symbols, p = benchIndex(series)
+		sets, p, all = benchIndex(targets)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/series, "B/series")
-	runtime.KeepAlive(symbols)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(all)), "B/series")
+	runtime.KeepAlive(sets)
 	runtime.KeepAlive(p)
 }
 
+// BenchmarkSelect selects among a million series.
 func BenchmarkSelect(b *testing.B) {
-	_, p := benchIndex(100_000)
+	_, p, _ := benchIndex(1000)
 	ctx := context.Background()
-	for name, ms := range map[string][]*labels.Matcher{
-		"name":            {labels.MustNewMatcher(labels.MatchEqual, "__name__", "metric_7")},
-		"name and job":    {labels.MustNewMatcher(labels.MatchEqual, "__name__", "metric_7"), labels.MustNewMatcher(labels.MatchEqual, "job", "node")},
-		"regexp":          {labels.MustNewMatcher(labels.MatchRegexp, "instance", "host-1.*")},
-		"regexp over all": {labels.MustNewMatcher(labels.MatchRegexp, "unique", ".*77")},
-		"not":             {labels.MustNewMatcher(labels.MatchEqual, "__name__", "metric_7"), labels.MustNewMatcher(labels.MatchNotEqual, "instance", "host-3:9100")},
+	is := func(typ labels.MatchType, name, value string) *labels.Matcher {
+		return labels.MustNewMatcher(typ, name, value)
+	}
+	const eq, ne, re, nre = labels.MatchEqual, labels.MatchNotEqual, labels.MatchRegexp, labels.MatchNotRegexp
+	name := is(eq, "__name__", "metric_7_total")
+	for _, c := range []struct {
+		name string
+		ms   []*labels.Matcher
+	}{
+		{"name", []*labels.Matcher{name}},
+		{"name-job", []*labels.Matcher{name, is(eq, "job", "job-3")}},
+		{"name-pod", []*labels.Matcher{name, is(eq, "pod", "shop-7-7d9f8b6c5d-x0007")}},
+		{"cluster", []*labels.Matcher{is(eq, "cluster", "production-eu-1")}},
+		{"name-notequal", []*labels.Matcher{name, is(ne, "code", "200")}},
+		{"name-prefix", []*labels.Matcher{name, is(re, "pod", "shop-7-.*")}},
+		{"name-regexp", []*labels.Matcher{name, is(re, "pod", ".*x0.*7")}},
+		{"name-notregexp", []*labels.Matcher{name, is(nre, "pod", ".*x0.*7")}},
+		{"name-set", []*labels.Matcher{name, is(re, "pod", "shop-7-7d9f8b6c5d-x0007|shop-8-7d9f8b6c5d-x0008|shop-9-7d9f8b6c5d-x0009")}},
+		{"name-any", []*labels.Matcher{name, is(re, "pod", ".*")}},
+		{"name-some", []*labels.Matcher{name, is(re, "pod", ".+")}},
+		{"regexp", []*labels.Matcher{is(re, "__name__", "metric_.*7_total")}},
+		{"regexp-all", []*labels.Matcher{is(re, "__name__", "metric_[0-9]+_total")}},
+		{"regexp-pods", []*labels.Matcher{is(re, "pod", ".*x0.*7")}},
+		{"notregexp", []*labels.Matcher{is(nre, "pod", ".*x0.*7")}},
+		{"notequal", []*labels.Matcher{is(ne, "pod", "shop-7-7d9f8b6c5d-x0007")}},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Select(ctx, p, ms...); err != nil {
-					b.Fatal(err)
+				set, err := Select(ctx, p, c.ms...)
+				if err != nil || set.IsEmpty() {
+					b.Fatal(set, err)
 				}
 			}
 		})
