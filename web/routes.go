@@ -90,6 +90,12 @@ func (s *Server) routes(federation http.Handler) http.Handler {
 	rt.handle(http.MethodGet, "/-/ready", "/-/ready", s.whenReady(http.HandlerFunc(
 		func(w http.ResponseWriter, _ *http.Request) {
 			writeText(w, s.opts.AppName+" is Ready.\n")
+			if s.opts.ReadyNote == nil {
+				return
+			}
+			if note := s.opts.ReadyNote(); note != "" {
+				writeText(w, note+"\n")
+			}
 		})))
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		rt.handle(method, "/debug/{path...}", "/debug/*subpath", http.HandlerFunc(debugHandler))

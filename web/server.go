@@ -77,6 +77,9 @@ type Options struct {
 	ExternalLabels func() labels.Labels
 	// LookbackDelta is how far federation looks back for a sample.
 	LookbackDelta time.Duration
+	// ReadyNote returns what /-/ready says beside that the server is ready; "" and
+	// nil are nothing.
+	ReadyNote func() string
 	// RuntimeState is the part of the runtime information that the server does
 	// not know by itself.
 	RuntimeState func() RuntimeState

@@ -40,7 +40,8 @@ func (s *server) storageOptions() tsdb.Options {
 		Reloadable:       reloadableStorage(s.reloader.current.Load()),
 		MinBlockDuration: f.minBlockDuration, MaxBlockDuration: f.maxBlockDuration,
 		WALSync: f.walSync, WALSegmentBytes: int64(f.walSegmentBytes), NoLockfile: f.noLockfile,
-		OnReplay: func(r tsdb.ReplayStatus) { s.store.replay.Store(&r) },
+		OnReplay:           func(r tsdb.ReplayStatus) { s.store.replay.Store(&r) },
+		ReplayInBackground: true, FS: s.fs,
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 
@@ -18,8 +19,8 @@ import (
 var errStoreNotOpen = errors.New("the database is not open yet")
 
 // lateStore is the database to everything that is built before it is opened:
-// opening replays the log, and the server answers meanwhile. Calls fail until
-// set was called.
+// opening reads what series the log has, and the server answers meanwhile. Calls
+// fail until set was called.
 type lateStore struct {
 	db     atomic.Pointer[tsdb.DB]
 	replay atomic.Pointer[tsdb.ReplayStatus] // nil before the first report
@@ -143,4 +144,13 @@ func (l *lateStore) WALReplay() api.WALReplay {
 		return api.WALReplay{}
 	}
 	return api.WALReplay{Min: r.Min, Current: r.Current, Max: r.Max}
+}
+
+// readyNote says how far reading the log is, if it is not over.
+func (l *lateStore) readyNote() string {
+	r := l.replay.Load()
+	if r == nil || r.Done {
+		return ""
+	}
+	return fmt.Sprintf("The write-ahead log is being replayed: %d of %d bytes. New samples are taken; older ones may be missing in queries, and rules wait.", r.Bytes, r.TotalBytes)
 }

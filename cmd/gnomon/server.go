@@ -23,6 +23,7 @@ import (
 	"github.com/gnomonhq/gnomon/config"
 	"github.com/gnomonhq/gnomon/discovery"
 	"github.com/gnomonhq/gnomon/internal/machine"
+	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/promql"
 	"github.com/gnomonhq/gnomon/scrape"
 	"github.com/gnomonhq/gnomon/tsdb"
@@ -42,8 +43,11 @@ type server struct {
 	notes *api.Notifications
 
 	store *lateStore
-	// opened is closed when the database can be used.
-	opened chan struct{}
+	// opened is closed when the database can be used, replayed when it has read all
+	// of its log.
+	opened, replayed chan struct{}
+	// fs holds the data folder; nil is the machine's.
+	fs vfs.FS
 
 	reloader        *reloader
 	watcher         *config.Watcher // nil without --config.auto-reload
@@ -62,7 +66,7 @@ type server struct {
 func newServer(opts *options, terminal io.Writer) (*server, error) {
 	s := &server{
 		opts: opts, logger: promslog.New(&opts.log), terminal: terminal,
-		registry: prometheus.NewRegistry(), store: &lateStore{}, opened: make(chan struct{}),
+		registry: prometheus.NewRegistry(), store: &lateStore{}, opened: make(chan struct{}), replayed: make(chan struct{}),
 	}
 	s.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -229,10 +233,12 @@ func (s *server) run(ctx context.Context) error {
 		return refreshMemLimit(ctx, s.opts.runtime, s.component("runtime"))
 	})
 	addStage(&g, ctx, "discovery of targets", s.targetDiscovery.Run)
-	addStage(&g, ctx, "scraper", s.whenOpened(func(ctx context.Context) error {
+	addStage(&g, ctx, "scraper", after(s.opened, func(ctx context.Context) error {
 		return s.scraper.Run(ctx, s.targetDiscovery.SyncCh())
 	}))
-	addStage(&g, ctx, "rules", s.whenOpened(s.rules.Run))
+	// A rule that misses samples which are still being read would fire, or resolve,
+	// without reason; and alerts take up their state from old samples.
+	addStage(&g, ctx, "rules", after(s.replayed, s.rules.Run))
 	addStage(&g, ctx, "discovery of Alertmanagers", s.alertDiscovery.Run)
 	addStage(&g, ctx, "notifier", func(ctx context.Context) error {
 		return s.notifier.Run(ctx, s.alertDiscovery.SyncCh())
@@ -245,13 +251,13 @@ func (s *server) run(ctx context.Context) error {
 	return errors.Join(err, s.engine.Close())
 }
 
-// whenOpened delays work until the database can be used.
-func (s *server) whenOpened(work func(context.Context) error) func(context.Context) error {
+// after delays work until a channel is closed.
+func after(begin <-chan struct{}, work func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.opened:
+		case <-begin:
 			return work(ctx)
 		}
 	}
@@ -290,10 +296,12 @@ func (s *server) reloadOnHangup(ctx context.Context) error {
 }
 
 // runDatabase opens the database, says that the server is ready, and closes the
-// database when ctx ends.
+// database when ctx ends. Reading the log goes on in the background: the server is
+// ready for new samples, and queries say so if old ones may be missing.
 func (s *server) runDatabase(ctx context.Context) error {
 	const starting = "Gnomon is starting and replaying the write-ahead log."
 	s.notes.Set(starting)
+	defer s.notes.Withdraw(starting)
 	db, err := tsdb.Open(ctx, s.opts.storage.path, s.storageOptions())
 	if ctx.Err() != nil && err != nil {
 		return nil // told to end while it was opening
@@ -307,10 +315,13 @@ func (s *server) runDatabase(ctx context.Context) error {
 	}
 	s.store.set(db)
 	close(s.opened)
-	s.notes.Withdraw(starting)
 	if ctx.Err() == nil {
 		s.web.SetReady(web.Ready)
 		s.greet()
+	}
+	if err := db.WaitReplayed(ctx); err == nil {
+		close(s.replayed)
+		s.notes.Withdraw(starting)
 	}
 	<-ctx.Done()
 	return db.Close()

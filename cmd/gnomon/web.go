@@ -38,6 +38,7 @@ func (s *server) buildWeb() (err error) {
 		Reload: s.reloader.reload, PageTitle: f.pageTitle,
 		ExternalLabels: func() labels.Labels { return s.reloader.current.Load().Prometheus.GlobalConfig.ExternalLabels },
 		LookbackDelta:  s.opts.query.lookbackDelta,
+		ReadyNote:      s.store.readyNote,
 		RuntimeState:   s.runtimeState, Machine: s.machineHandler(),
 		Registerer: s.registry, Logger: s.component("web"),
 	}

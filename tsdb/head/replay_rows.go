@@ -65,7 +65,7 @@ func (r *replay) rows() error {
 			}
 		}
 		rec := reader.Record()
-		if seg := rec.Sequence.Segment(); seg != last {
+		if seg := rec.Sequence.Segment(); seg != last || n&4095 == 0 {
 			last = seg
 			r.report(seg, false)
 		}
