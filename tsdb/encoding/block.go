@@ -124,8 +124,9 @@ func readBlockHead(src []byte, n int) (b block, rest []byte, err error) {
 	return b, src[1+fields:], nil
 }
 
-// appendBlock appends the payload of n residuals. They are overwritten.
-func appendBlock(dst []byte, b block, residuals *[blockRows]uint64, n int) []byte {
+// appendBlock appends the payload of the n residuals in p.numbers, which are overwritten.
+func (p *packing) appendBlock(dst []byte, b block, n int) []byte {
+	residuals := &p.numbers
 	switch {
 	case b.width == 64:
 		for _, v := range residuals[:n] {
@@ -147,82 +148,95 @@ func appendBlock(dst []byte, b block, residuals *[blockRows]uint64, n int) []byt
 		}
 		return appendPacked(dst, residuals, k, int(b.width))
 	case b.form == formExceptions:
-		var exceptions [blockRows]uint64
 		k := 0
 		for i, v := range residuals[:n] {
 			if high := v >> b.width; high != 0 {
-				exceptions[k] = high<<exceptionRowBits | uint64(i)
+				p.second[k] = high<<exceptionRowBits | uint64(i)
 				k++
 			}
 		}
 		dst = appendPacked(dst, residuals, n, int(b.width))
-		return appendPacked(dst, &exceptions, k, int(b.extra)+exceptionRowBits)
+		return appendPacked(dst, &p.second, k, int(b.extra)+exceptionRowBits)
 	default:
 		return appendPacked(dst, residuals, n, int(b.width))
 	}
 }
 
-// decode reads n residuals, and returns the rest of src. What is behind them in residuals is
-// overwritten.
-func (b block) decode(residuals *[blockRows]uint64, src []byte, n int) (rest []byte, err error) {
-	size := b.payload(n)
-	if len(src) < size {
-		return nil, corruptf("packed block: %d bytes left, want %d", len(src), size)
-	}
-	switch {
-	case b.width == 64:
-		for i := range residuals[:n] {
-			residuals[i] = binary.LittleEndian.Uint64(src[8*i:])
-		}
-	case b.form == formBitmap:
-		if !b.decodeBitmap(residuals, src, n) {
-			return nil, corruptf("packed block: bitmap of other than %d rows", b.count)
-		}
-	case b.form == formExceptions:
-		if b.width == 0 {
-			clear(residuals[:n])
-		} else {
-			unpack(residuals, src, n, int(b.width))
-		}
-		var exceptions [blockRows]uint64
-		unpack(&exceptions, src[packedBytes(n, int(b.width)):], int(b.count), int(b.extra)+exceptionRowBits)
-		for _, x := range exceptions[:b.count] {
-			row := x % blockRows
-			if row >= uint64(n) {
-				return nil, corruptf("packed block: exception at row %d of %d", row, n)
-			}
-			residuals[row] |= x >> exceptionRowBits << b.width
-		}
-	default:
-		unpack(residuals, src, n, int(b.width))
-	}
-	return src[size:], nil
+// sparse says that all residuals are 0 but for those that are told apart.
+func (b block) sparse() bool {
+	return b.form == formBitmap || (b.form == formExceptions && b.width == 0)
 }
 
-// decodeBitmap spreads the residuals that are not 0 over the rows of the bitmap. It reports
-// false if there are not as many rows.
-func (b block) decodeBitmap(residuals *[blockRows]uint64, src []byte, n int) bool {
+// decodeBlock reads n residuals into p.numbers.
+func (p *packing) decodeBlock(b block, src []byte, n int) error {
+	switch {
+	case b.width == 64:
+		for i := range p.numbers[:n] {
+			p.numbers[i] = binary.LittleEndian.Uint64(src[8*i:])
+		}
+		return nil
+	case b.form == formPlain:
+		p.unpack(&p.numbers, src, n, int(b.width))
+		return nil
+	}
+	if err := p.decodeApart(b, src, n); err != nil {
+		return err
+	}
+	if b.sparse() {
+		clear(p.numbers[:n])
+		for i, row := range p.rows[:b.count] {
+			p.numbers[row%blockRows] = p.second[i]
+		}
+		return nil
+	}
+	p.unpack(&p.numbers, src, n, int(b.width))
+	for i, row := range p.rows[:b.count] {
+		p.numbers[row%blockRows] |= p.second[i] << (b.width & 63)
+	}
+	return nil
+}
+
+// decodeApart reads the rows and numbers of a block of n residuals that are told apart:
+// exceptions, of which the bits above the width, or those that are not 0.
+func (p *packing) decodeApart(b block, src []byte, n int) error {
+	k := int(b.count)
+	if b.form == formBitmap {
+		if !p.readBitmap(src, n, k) {
+			return corruptf("packed block: bitmap of other than %d rows", k)
+		}
+		p.unpack(&p.second, src[packedBytes(n, 1):], k, int(b.width))
+		return nil
+	}
+	p.unpack(&p.second, src[packedBytes(n, int(b.width)):], k, int(b.extra)+exceptionRowBits)
+	last := -1
+	for i, x := range p.second[:k] {
+		row := int(x % blockRows)
+		if row <= last || row >= n {
+			return corruptf("packed block: exception at row %d after %d, of %d", row, last, n)
+		}
+		last = row
+		p.rows[i], p.second[i] = uint8(row), x>>exceptionRowBits
+	}
+	return nil
+}
+
+// readBitmap reads the k rows of a bitmap of n. It reports false if there are not as many.
+func (p *packing) readBitmap(src []byte, n, k int) bool {
 	var bitmap [blockRows / 64]uint64
 	for i, x := range src[:packedBytes(n, 1)] {
 		bitmap[i/8] |= uint64(x) << (i % 8 * 8)
 	}
 	if n < blockRows {
 		bitmap[n/64] &= 1<<(n%64) - 1
-		if n < 64 {
-			bitmap[1] = 0
-		}
 	}
-	if bits.OnesCount64(bitmap[0])+bits.OnesCount64(bitmap[1]) != int(b.count) {
+	if bits.OnesCount64(bitmap[0])+bits.OnesCount64(bitmap[1]) != k {
 		return false
 	}
-	var packed [blockRows]uint64
-	unpack(&packed, src[packedBytes(n, 1):], int(b.count), int(b.width))
-	clear(residuals[:n])
-	k := 0
+	i := 0
 	for word, set := range bitmap {
 		for ; set != 0; set &= set - 1 {
-			residuals[word*64+bits.TrailingZeros64(set)] = packed[k]
-			k++
+			p.rows[i%blockRows] = uint8(word*64 + bits.TrailingZeros64(set))
+			i++
 		}
 	}
 	return true

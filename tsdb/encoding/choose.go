@@ -46,37 +46,136 @@ type neighbour struct {
 
 // choose plans a column of one value or more that are not all the same.
 func (c *chooser) choose(values []float64, n neighbour) {
-	if c.allIntegers(values) {
-		c.planIntegers(n)
-		c.tryDictionary(values, n)
-		return
-	}
-	e, decimals := chooseExponent(values)
 	best, size := form{kindOrderedBits, 0}, math.MaxInt
 	try := func(f form) {
 		if c.plan(values, f, n) && c.size < size {
 			best, size = f, c.size
 		}
 	}
-	if decimals > len(values)/2 {
-		try(form{kindDecimal, uint8(e)})
-	}
-	if decimals < len(values) || e > 6 {
+	switch e := c.scanDecimals(values); {
+	case e >= 0 && len(c.exceptions) <= len(values)/2:
+		c.planFilled(values, n)
+		best, size = c.form, c.size
+		if e <= 6 {
+			c.tryDictionary(values, n)
+			return
+		}
 		if lower := lowerExponent(values, e); lower >= 0 {
 			try(form{kindDecimal, uint8(lower)})
 		}
-		if e, n := chooseMultiple(values); n > 0 {
+	default:
+		if e := chooseMultiple(values); e > 0 {
 			try(form{kindMultiple, uint8(e)})
 		}
-		for _, e := range [...]uint8{9, 6, 3} {
-			try(form{kindUlps, e})
-		}
-		try(form{kindOrderedBits, 0})
 	}
+	try(c.likelyForm(values))
 	if size != c.size || c.form != best {
 		c.plan(values, best, n)
 	}
 	c.tryDictionary(values, n)
+}
+
+// scanDecimals fills the integers with decimals of the smallest exponent at which all values
+// are such, but for specials and a few others. It returns the exponent, −1 if there is none.
+func (c *chooser) scanDecimals(values []float64) int {
+	c.integers, c.exceptions = growSlice(c.integers[:0], len(values)), c.exceptions[:0]
+	out := c.integers[:len(values)]
+	e, from, misses, m := 0, c.scanIntegers(values), 0, int64(0)
+	if from > 0 {
+		m = out[from-1]
+	}
+	raised := false
+	var last uint64
+	for i := from; i < len(values); i++ {
+		v := values[i]
+		if b := math.Float64bits(v); b == last && i > from && len(c.exceptions) == 0 {
+			out[i] = m // Columns repeat values.
+			continue
+		} else {
+			last = b
+		}
+		now, ok := decimalAt(v, e)
+		if !ok && !special(v) {
+			if up := minExponent(v, e+1); up >= 0 {
+				e, raised = up, raised || i > 0
+				now, ok = decimalAt(v, e)
+			} else if misses++; misses > len(values)/16 {
+				return -1
+			}
+		}
+		if ok {
+			m = now
+		} else {
+			c.exceptions = append(c.exceptions, i)
+		}
+		out[i] = m
+	}
+	c.form = form{kindDecimal, uint8(e)}
+	if raised {
+		// A value with many decimals pushes large ones over 2^53.
+		c.exceptions = c.exceptions[:0]
+		c.decimals(values, e)
+		if len(c.exceptions) > misses+len(values)/16 {
+			return -1
+		}
+	}
+	return e
+}
+
+// scanIntegers fills the integers as far as the values are such, without a division, and
+// returns how far.
+func (c *chooser) scanIntegers(values []float64) int {
+	out := c.integers[:len(values)]
+	for i, v := range values {
+		m, ok := integerAt(v)
+		if !ok {
+			return i
+		}
+		out[i] = m
+	}
+	return len(values)
+}
+
+// likelyForm looks at the first changes of a column that has no decimals for which of the forms
+// that take any float is likely to be the smallest.
+func (c *chooser) likelyForm(values []float64) form {
+	const most = 48
+	var changed [most]float64
+	k, last := 0, math.NaN()
+	for _, v := range values {
+		if v != last && v == v {
+			changed[k%most] = v
+			if k++; k == most {
+				break
+			}
+		}
+		last = v
+	}
+	bitsOf := func(a, b int64) int { return bits.Len64(zigzag(a - b)) }
+	best, least := form{kindOrderedBits, 0}, 0
+	for i, v := range changed[1:max(1, k)] {
+		least += bitsOf(orderedBits(v), orderedBits(changed[i]))
+	}
+	for _, e := range [...]uint8{9, 6, 3} {
+		sum, lastM := 0, int64(0)
+		for i, v := range changed[:k] {
+			scaled := math.RoundToEven(v * pow10[e])
+			if !(math.Abs(scaled) <= maxMantissa) {
+				sum += 64
+				continue
+			}
+			m := int64(scaled)
+			sum += bitsOf(orderedBits(v), orderedBits(float64(m)/pow10[e]))
+			if i > 0 {
+				sum += bitsOf(m, lastM)
+			}
+			lastM = m
+		}
+		if sum < least {
+			best, least = form{kindUlps, e}, sum
+		}
+	}
+	return best
 }
 
 // tryDictionary takes a dictionary instead of the planned form if that is smaller.
@@ -88,25 +187,6 @@ func (c *chooser) tryDictionary(values []float64, n neighbour) {
 	if c.plan(values, form{kindDictionary, 0}, n); c.size >= size {
 		c.plan(values, was, n)
 	}
-}
-
-// allIntegers fills the integers if every value is one.
-func (c *chooser) allIntegers(values []float64) bool {
-	c.integers = growSlice(c.integers[:0], len(values))
-	out := c.integers[:len(values)]
-	for i, v := range values {
-		m, ok := integerAt(v)
-		if !ok {
-			return false
-		}
-		out[i] = m
-	}
-	return true
-}
-
-func (c *chooser) planIntegers(n neighbour) {
-	c.form, c.exceptions = form{kindDecimal, 0}, c.exceptions[:0]
-	c.planMain(n)
 }
 
 // planMain plans the stream of the integers.
@@ -142,17 +222,22 @@ func (c *chooser) plan(values []float64, f form, n neighbour) bool {
 	if len(c.exceptions) > len(values)/2 {
 		return false
 	}
+	c.planFilled(values, n)
+	return true
+}
+
+// planFilled plans the streams of the form whose integers are there.
+func (c *chooser) planFilled(values []float64, n neighbour) {
 	c.leadIn()
 	c.planMain(n)
 	c.size += c.exceptionsSize(values)
-	switch f.kind {
+	switch c.kind {
 	case kindUlps:
 		c.ulps = c.ulpsPlan.plan(c.second, nil, false)
 		c.size += c.ulps.size
 	case kindDictionary:
 		c.size += 1 + 8*len(c.dictionary)
 	}
-	return true
 }
 
 // leadIn lets exceptions at the start repeat the first integer that is none, so that they cost

@@ -34,12 +34,21 @@ type column struct {
 
 func (c *column) isConstant() bool { return c.kind <= kindConstantDecimal }
 
-// value is the value of a constant column.
-func (c *column) value() float64 {
-	if c.kind == kindConstantBits {
+// float is the float that an integer of the column tells. That of a constant column is its
+// value, whatever the integer.
+func (c *column) float(m int64) float64 {
+	switch c.kind {
+	case kindConstantBits:
 		return math.Float64frombits(c.constant)
+	case kindConstantDecimal:
+		return FromDecimal(int64(c.constant), int(c.exponent))
+	case kindOrderedBits:
+		return fromOrderedBits(m)
+	case kindMultiple:
+		return float64(m) * invPow10[c.exponent]
+	default:
+		return FromDecimal(m, int(c.exponent))
 	}
-	return FromDecimal(int64(c.constant), int(c.exponent))
 }
 
 // appendColumnHead appends what every head begins with. before is the number of rows of the
@@ -52,82 +61,100 @@ func appendColumnHead(dst []byte, f form, rows, before int) []byte {
 	return binary.AppendUvarint(append(dst, b|columnRows), uint64(rows))
 }
 
-// readColumn reads the head of a column; before is as for appendColumnHead.
-func readColumn(src []byte, before int) (c column, rest []byte, err error) {
+// read reads the head of a column; before is as for appendColumnHead. The streams of a
+// constant column are not set.
+func (c *column) read(src []byte, before int) (rest []byte, err error) {
 	if len(src) == 0 {
-		return c, nil, corruptf("column: no header left")
+		return nil, corruptf("column: no header left")
 	}
 	head := src[0]
 	c.kind, c.exponent, c.rows, src = head&kindMask, head>>exponentShift, before, src[1:]
+	c.count, c.others, c.mainBytes, c.payload = 0, 0, 0, 0
 	if c.kind >= kinds || c.exponent > MaxExponent {
-		return c, nil, corruptf("column: header %#x", head)
+		return nil, corruptf("column: header %#x", head)
 	}
 	if head&columnRows != 0 {
 		if c.rows, src, err = readRows(src, "column"); err != nil {
-			return c, nil, err
+			return nil, err
 		}
 	}
 	if c.rows < 0 || (c.rows == 0 && c.kind != kindConstantBits) {
-		return c, nil, corruptf("column: %d rows of kind %d", c.rows, c.kind)
+		return nil, corruptf("column: %d rows of kind %d", c.rows, c.kind)
 	}
 	switch {
 	case c.rows == 0:
-		return c, src, nil
+		return src, nil
 	case c.kind == kindConstantBits:
 		c.constant, rest, err = readUint64(src, "constant")
-		return c, rest, err
+		return rest, err
 	case c.kind == kindConstantDecimal:
 		m, rest, err := readSvarint(src, "constant")
 		c.constant = uint64(m)
-		return c, rest, err
+		return rest, err
 	}
 	return c.readStreams(src)
 }
 
 // readStreams reads the head of a column that is not constant.
-func (c column) readStreams(src []byte) (column, []byte, error) {
-	var err error
-	if c.main, src, c.mainBytes, err = readStream(src, c.rows); err != nil {
-		return c, nil, err
+func (c *column) readStreams(src []byte) (rest []byte, err error) {
+	if src, c.mainBytes, err = c.main.read(src, c.rows); err != nil {
+		return nil, err
 	}
 	c.payload = c.mainBytes
 	switch c.kind {
 	case kindUlps:
 		size := 0
-		if c.ulps, src, size, err = readStream(src, c.rows); err != nil {
-			return c, nil, err
+		if src, size, err = c.ulps.read(src, c.rows); err != nil {
+			return nil, err
 		}
 		if c.ulps.flags&(streamDuplicate|streamExceptions) != 0 || c.ulps.predictor == predictNeighbour {
-			return c, nil, corruptf("column: ulps of predictor %d and flags %#x", c.ulps.predictor, c.ulps.flags)
+			return nil, corruptf("column: ulps of predictor %d and flags %#x", c.ulps.predictor, c.ulps.flags)
 		}
 		c.payload += size
 	case kindDictionary:
 		if len(src) == 0 || src[0] == 0 || src[0] > maxDictionary {
-			return c, nil, corruptf("column: size of the dictionary")
+			return nil, corruptf("column: size of the dictionary")
 		}
 		c.dictionary, src = int(src[0]), src[1:]
 		c.payload += 8 * c.dictionary
 	}
 	if c.main.flags&streamExceptions == 0 {
-		return c, src, nil
+		return src, nil
 	}
 	count, rest, err := readUvarint(src, "exceptions")
 	if err != nil {
-		return c, nil, err
+		return nil, err
 	}
 	if count == 0 || count > uint64(c.rows) {
-		return c, nil, corruptf("column: %d exceptions in %d rows", count, c.rows)
+		return nil, corruptf("column: %d exceptions in %d rows", count, c.rows)
 	}
 	c.exceptions, c.count = rest, int(count)
 	for range count {
 		var gap uint64
 		if gap, rest, err = readUvarint(rest, "exception"); err != nil {
-			return c, nil, err
+			return nil, err
 		}
 		c.others += int(gap & 1)
 	}
 	c.payload += 8 * c.others
-	return c, rest, nil
+	return rest, nil
+}
+
+// duplicate is how many columns before this one the column with its blocks is; 0 if it has its
+// own.
+func (c *column) duplicate() int {
+	if c.isConstant() || c.main.flags&streamDuplicate == 0 {
+		return 0
+	}
+	return c.main.duplicate
+}
+
+// neighbour is how many columns before this one its neighbour is; 0 if it has none.
+func (c *column) neighbour() int {
+	if c.isConstant() || c.main.predictor != predictNeighbour {
+		return 0
+	}
+	return int(c.main.param)
 }
 
 // appendExceptions appends the rows of exceptions to a head and their bits to a payload.

@@ -60,12 +60,26 @@ func multipleAt(v float64, e int) (m int64, ok bool) {
 // none. If v is a decimal at e, it is one at e+1 as well while |m| is small enough, because
 // both quotients are the same real number, rounded once.
 func minExponent(v float64, from int) int {
-	for e := from; e <= MaxExponent; e++ {
+	if from > MaxExponent {
+		return -1
+	}
+	// Where |m| is up to 2^50, the product is off by less than a half, so that one look tells
+	// of all smaller exponents. Most floats that are no decimals are found out by it.
+	most := from
+	for most < MaxExponent && math.Abs(v)*pow10[most+1] <= maxMantissa/8 {
+		most++
+	}
+	if _, ok := decimalAt(v, most); ok {
+		for e := from; e < most; e++ {
+			if _, ok := decimalAt(v, e); ok {
+				return e
+			}
+		}
+		return most
+	}
+	for e := most + 1; e <= MaxExponent && math.Abs(v)*pow10[e] <= 2*maxMantissa; e++ {
 		if _, ok := decimalAt(v, e); ok {
 			return e
-		}
-		if math.Abs(v)*pow10[e] > maxMantissa {
-			return -1
 		}
 	}
 	return -1
@@ -104,51 +118,31 @@ func special(v float64) bool {
 	return math.IsNaN(v) || math.IsInf(v, 0) || (v == 0 && math.Signbit(v))
 }
 
-// chooseExponent finds the exponent at which the fewest values are exceptions, the smallest
-// such. It returns the number of values that are decimals there.
-func chooseExponent(values []float64) (exponent, decimals int) {
-	integers := 0
-	for integers < len(values) {
-		if _, ok := integerAt(values[integers]); !ok {
+// multipleExponents are the exponents of multiples in the order of how frequent they are.
+var multipleExponents = [...]int{3, 6, 9, 1, 2, 4, 5, 7, 8}
+
+// chooseMultiple finds an exponent at which nearly all values are multiples; 0 if there is
+// none. It gives up on an exponent at the first few values that do not fit.
+func chooseMultiple(values []float64) int {
+	best, fewest := 0, len(values)/16+1
+	for _, e := range multipleExponents {
+		misses := 0
+		for _, v := range values {
+			if _, ok := multipleAt(v, e); ok || special(v) {
+				continue
+			}
+			if misses++; misses >= fewest {
+				break
+			}
+		}
+		if misses < fewest {
+			best, fewest = e, misses
+		}
+		if fewest == 0 {
 			break
 		}
-		integers++
 	}
-	if integers == len(values) {
-		return 0, integers // Most columns.
-	}
-	e, misses := 0, 0
-	var prev uint64
-	for i, v := range values {
-		// Columns repeat values: the second look is free.
-		b := math.Float64bits(v)
-		if i > 0 && b == prev {
-			continue
-		}
-		prev = b
-		if _, ok := decimalAt(v, e); ok {
-			continue
-		}
-		switch m := minExponent(v, e+1); {
-		case m >= 0:
-			e = m
-		case !special(v):
-			misses++
-		}
-	}
-	decimals = countDecimals(values, e)
-	if misses == 0 && e == 0 || decimals == len(values) {
-		return e, decimals
-	}
-	// A value with many decimals can push large ones over 2^53, and so can noise: see
-	// whether a smaller exponent serves more of them.
-	best, bestDecimals := e, decimals
-	for e--; e >= 0; e-- {
-		if d := countDecimals(values, e); d >= bestDecimals {
-			best, bestDecimals = e, d
-		}
-	}
-	return best, bestDecimals
+	return best
 }
 
 // lowerExponent finds the smallest exponent below e at which all but a few values are
@@ -169,37 +163,6 @@ func lowerExponent(values []float64, e int) int {
 		}
 	}
 	return -1
-}
-
-func countDecimals(values []float64, e int) int {
-	n := 0
-	for _, v := range values {
-		if _, ok := decimalAt(v, e); ok {
-			n++
-		}
-	}
-	return n
-}
-
-// chooseMultiple is chooseExponent for multiples. It gives up on an exponent at the first few
-// values that do not fit.
-func chooseMultiple(values []float64) (exponent, multiples int) {
-	for _, e := range [...]int{3, 6, 9, 1, 2, 4, 5, 7, 8} {
-		n, misses, allowed := 0, 0, len(values)/16
-		for _, v := range values {
-			if _, ok := multipleAt(v, e); ok {
-				n++
-			} else if !special(v) {
-				if misses++; misses > allowed {
-					break
-				}
-			}
-		}
-		if misses <= allowed && n > multiples {
-			exponent, multiples = e, n
-		}
-	}
-	return exponent, multiples
 }
 
 // orderedBits maps a float to an integer such that the order of the floats is kept.

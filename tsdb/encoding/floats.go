@@ -40,31 +40,26 @@ func AppendFloats(dst []byte, values []float64) []byte {
 
 // readAlone reads the head of a column that lies alone. The payload is what follows, and then
 // the rest.
-func readAlone(src []byte) (c column, payload, rest []byte, err error) {
-	c, payload, err = readColumn(src, -1)
-	if err != nil {
-		return c, nil, nil, err
+func (c *column) readAlone(src []byte) (payload, rest []byte, err error) {
+	if payload, err = c.read(src, -1); err != nil {
+		return nil, nil, err
 	}
-	if c.main.flags&streamDuplicate != 0 || c.main.predictor == predictNeighbour || len(payload) < c.payload {
-		return c, nil, nil, corruptf("column: refers to another, or %d bytes left, want %d", len(payload), c.payload)
+	if c.duplicate() > 0 || c.neighbour() > 0 || len(payload) < c.payload {
+		return nil, nil, corruptf("column: refers to another, or %d bytes left, want %d", len(payload), c.payload)
 	}
-	return c, payload, payload[c.payload:], nil
+	return payload, payload[c.payload:], nil
 }
 
 // DecodeFloats appends to dst what AppendFloats wrote, and returns the rest of src.
 func DecodeFloats(dst []float64, src []byte) (values []float64, rest []byte, err error) {
-	c, payload, rest, err := readAlone(src)
+	d := aloneDecoders.Get().(*Decoder)
+	defer d.release()
+	c := &d.column
+	payload, rest, err := c.readAlone(src)
 	if err != nil {
 		return dst, nil, err
 	}
-	if c.isConstant() {
-		values = growSlice(dst, c.rows)
-		fill(values[len(dst):], c.value())
-		return values, rest, nil
-	}
-	d := aloneDecoders.Get().(*Decoder)
-	defer d.release()
-	if values, err = d.decode(dst, &c, payload[c.mainBytes:], payload); err != nil {
+	if values, err = d.decode(dst, c, payload[c.mainBytes:], payload); err != nil {
 		return dst, nil, err
 	}
 	return values, rest, nil
@@ -77,15 +72,16 @@ func Constant(src []byte) (v float64, rows int, ok bool) {
 	if len(src) == 0 || src[0]&kindMask > kindConstantDecimal {
 		return 0, 0, false
 	}
-	c, _, err := readColumn(src, -1)
-	if err != nil || c.rows == 0 {
+	var c column
+	if _, err := c.read(src, -1); err != nil || c.rows == 0 {
 		return 0, 0, false
 	}
-	return c.value(), c.rows, true
+	return c.float(0), c.rows, true
 }
 
 // FloatRows returns the number of rows of the float column that src begins with.
 func FloatRows(src []byte) (int, error) {
-	c, _, err := readColumn(src, -1)
+	var c column
+	_, err := c.read(src, -1)
 	return c.rows, err
 }

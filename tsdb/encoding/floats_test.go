@@ -53,6 +53,21 @@ func TestFloatsOfEveryLength(t *testing.T) {
 	}
 }
 
+// TestFloatsOfOneChange has a column of one value but for one row, each row in turn.
+func TestFloatsOfOneChange(t *testing.T) {
+	for _, other := range []float64{0, 1.5, math.NaN(), math.Copysign(0, -1), math.Pi} {
+		for n := 1; n < 140; n += 23 {
+			for row := range n {
+				values := series(n, func(int) float64 { return 1 })
+				values[row] = other
+				checkFloats(t, values)
+				values[0], values[n-1] = other, other
+				checkFloats(t, values)
+			}
+		}
+	}
+}
+
 func TestFloatsLimit(t *testing.T) {
 	values := series(MaxRows, func(i int) float64 { return float64(i % 10) })
 	checkFloats(t, values)

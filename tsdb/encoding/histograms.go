@@ -188,6 +188,7 @@ type runReader struct {
 	payload []byte
 	decoder Decoder
 	floats  []float64
+	ints    []int64
 	totals  []int64
 	counts  []int64
 }
@@ -220,7 +221,9 @@ func (r *runReader) integers(column, rows int) ([]int64, error) {
 	if r.page.Rows(column) != rows {
 		return nil, corruptf("column of %d numbers in a run of %d histograms", r.page.Rows(column), rows)
 	}
-	return r.decoder.integers(&r.page, r.payload, column)
+	var err error
+	r.ints, err = r.decoder.integers(r.ints[:0], &r.page, r.payload, column)
+	return r.ints, err
 }
 
 // column reads a column of floats.

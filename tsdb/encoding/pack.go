@@ -14,26 +14,35 @@ const packSlack = 8
 // packedBytes is the length of n packed numbers.
 func packedBytes(n, width int) int { return (n*width + 7) / 8 }
 
-// appendPacked appends the low width bits of each of n numbers, at most blockRows. The block's
-// memory behind them is overwritten.
-func appendPacked(dst []byte, block *[blockRows]uint64, n, width int) []byte {
+// packing is the memory of packing and unpacking a block: what is given to one of the
+// functions for each width must not lie on the stack.
+type packing struct {
+	numbers [blockRows]uint64
+	// Residuals that are told apart, ascending in their rows.
+	rows   [blockRows]uint8
+	second [blockRows]uint64
+	end    [blockRows/8*maxPackedWidth + packSlack]byte
+}
+
+// appendPacked appends the low width bits of each of the first n numbers. The memory behind
+// them is overwritten.
+func appendPacked(dst []byte, numbers *[blockRows]uint64, n, width int) []byte {
 	groups := (n + 7) / 8
-	clear(block[n : 8*groups])
+	clear(numbers[n : 8*groups])
 	from, size := len(dst), packedBytes(n, width)
 	dst = slices.Grow(dst, groups*width+packSlack)
-	packWidth[width](dst[from:from+groups*width+packSlack], block[:8*groups])
+	packWidth[width](dst[from:from+groups*width+packSlack], numbers[:8*groups])
 	return dst[:from+size]
 }
 
-// unpack reads n numbers of width bits, at most blockRows, and overwrites the block's memory
-// behind them. src has them whole, and may end with them.
-func unpack(block *[blockRows]uint64, src []byte, n, width int) {
+// unpack reads n numbers of width bits, and overwrites the memory behind them. src has them
+// whole, and may end with them.
+func (p *packing) unpack(numbers *[blockRows]uint64, src []byte, n, width int) {
 	groups := (n + 7) / 8
 	if need := groups*width + packSlack; len(src) < need {
 		// At the end of the bytes, where whole words cannot be loaded.
-		var end [blockRows/8*maxPackedWidth + packSlack]byte
-		copy(end[:need], src)
-		src = end[:]
+		copy(p.end[:need], src)
+		src = p.end[:]
 	}
-	unpackWidth[width](block[:8*groups], src)
+	unpackWidth[width](numbers[:8*groups], src)
 }

@@ -126,7 +126,7 @@ func (w *PageWriter) end() int {
 	return number
 }
 
-// neighbour returns the integers of a column.
+// neighbour returns the integers of a column, or others with the same differences.
 func (w *PageWriter) neighbour(number int) neighbour {
 	switch {
 	case number < 0 || w.links[number].depth >= maxChain:
@@ -134,11 +134,11 @@ func (w *PageWriter) neighbour(number int) neighbour {
 	case w.last.integers != nil && number == w.lastColumn:
 		return w.last
 	}
-	c, err := w.page.column(number)
-	if err != nil || (c.kind != kindDecimal && c.kind != kindMultiple) {
+	c := &w.decoder.column
+	if err := w.page.column(c, number); err != nil || (c.kind != kindDecimal && c.kind != kindMultiple) {
 		return neighbour{}
 	}
-	integers, err := w.decoder.integers(&w.page, w.payload, number)
+	integers, _, err := w.decoder.keep(&w.page, w.payload, number)
 	if err != nil {
 		return neighbour{}
 	}
@@ -156,11 +156,11 @@ func (w *PageWriter) endPlanned(values []float64, neighbour int) int {
 	if c.main.predictor == predictNeighbour {
 		neighbour = int(w.links[neighbour].same)
 	}
-	heads, payload, flagsAt, blocksAt := c.main.append(heads, w.payload, number-neighbour)
+	heads, payload, flagsAt, blocksAt := c.main.append(heads, w.payload, number-neighbour, &c.planner.packing)
 	heads, payload = w.shareStream(heads, payload, flagsAt, blocksAt)
 	switch c.kind {
 	case kindUlps:
-		heads, payload, _, _ = c.ulps.append(heads, payload, 0)
+		heads, payload, _, _ = c.ulps.append(heads, payload, 0, &c.planner.packing)
 	case kindDictionary:
 		heads = append(heads, byte(len(c.dictionary)))
 		for _, b := range c.dictionary {
@@ -218,8 +218,8 @@ func (w *PageWriter) shareStream(heads, payload []byte, flagsAt, blocksAt int) (
 		return heads, payload
 	}
 	place := w.page.columns[earlier]
-	c, err := w.page.column(int(earlier))
-	if err != nil || place.rows != at.rows || !bytes.Equal(c.main.blocks, blocks) ||
+	var c column
+	if err := w.page.column(&c, int(earlier)); err != nil || place.rows != at.rows || !bytes.Equal(c.main.blocks, blocks) ||
 		!bytes.Equal(w.payload[place.payload:int(place.payload)+c.mainBytes], packed) {
 		return heads, payload
 	}
@@ -227,12 +227,24 @@ func (w *PageWriter) shareStream(heads, payload []byte, flagsAt, blocksAt int) (
 	return binary.AppendUvarint(heads[:blocksAt], uint64(number-int(earlier))), payload[:at.payload]
 }
 
+// isConstant says that all values have the same bits.
 func isConstant(values []float64) bool {
 	if len(values) == 0 {
 		return true
 	}
 	first := math.Float64bits(values[0])
-	for _, v := range values[1:] {
+	for len(values) >= 8 {
+		v := (*[8]float64)(values)
+		different := (math.Float64bits(v[0]) ^ first) | (math.Float64bits(v[1]) ^ first) |
+			(math.Float64bits(v[2]) ^ first) | (math.Float64bits(v[3]) ^ first) |
+			(math.Float64bits(v[4]) ^ first) | (math.Float64bits(v[5]) ^ first) |
+			(math.Float64bits(v[6]) ^ first) | (math.Float64bits(v[7]) ^ first)
+		if different != 0 {
+			return false
+		}
+		values = values[8:]
+	}
+	for _, v := range values {
 		if math.Float64bits(v) != first {
 			return false
 		}

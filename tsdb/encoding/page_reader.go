@@ -11,6 +11,7 @@ import (
 type columnPlace struct {
 	head, payload uint32
 	rows          uint32
+	told          bool // Another column is told by its differences.
 }
 
 // Page is the heads of columns that lie together: what one must know to decode any of them
@@ -48,16 +49,20 @@ func (p *Page) read(src []byte, n int) (rest []byte, err error) {
 	p.heads, p.columns, p.payloadSize = src, p.columns[:0], 0
 	rest = src
 	before := -1
+	var c column
 	for number := range n {
 		place := columnPlace{head: uint32(len(src) - len(rest)), payload: uint32(p.payloadSize)}
-		var c column
-		if c, rest, err = readColumn(rest, before); err != nil {
+		if rest, err = c.read(rest, before); err != nil {
 			return nil, err
 		}
 		place.rows, before = uint32(c.rows), c.rows
 		p.columns = append(p.columns, place)
-		if c.main.duplicate > number || (c.main.predictor == predictNeighbour && c.main.param > int64(number)) {
+		neighbour := c.neighbour()
+		if c.duplicate() > number || neighbour > number {
 			return nil, corruptf("page: column %d refers to one before the first", number)
+		}
+		if neighbour > 0 {
+			p.columns[number-neighbour].told = true
 		}
 		if p.payloadSize += c.payload; p.payloadSize > math.MaxUint32 {
 			return nil, corruptf("page: payload of %d bytes", p.payloadSize)
@@ -89,80 +94,123 @@ func (p *Page) Constant(number int) (v float64, ok bool) {
 	if p.heads[place.head]&kindMask > kindConstantDecimal || place.rows == 0 {
 		return 0, false
 	}
-	c, err := p.column(number)
-	return c.value(), err == nil
+	var c column
+	err := p.column(&c, number)
+	return c.float(0), err == nil
 }
 
 // column reads the head of a column.
-func (p *Page) column(number int) (column, error) {
-	place := p.columns[number]
-	c, _, err := readColumn(p.heads[place.head:], int(place.rows))
-	return c, err
+func (p *Page) column(c *column, number int) error {
+	place := &p.columns[number]
+	_, err := c.read(p.heads[place.head:], int(place.rows))
+	return err
 }
 
-// open reads the head of a column and finds its part of the payload, and that of its main
-// stream, whose blocks may be those of another column.
-func (p *Page) open(payload []byte, number int) (c column, own, main []byte, err error) {
+// open reads the head of a column and finds its part of the payload, behind the main stream, and
+// where the main stream begins, whose blocks may be those of another column.
+func (p *Page) open(c *column, payload []byte, number int) (own, main []byte, err error) {
 	if len(payload) < p.payloadSize {
-		return c, nil, nil, corruptf("page: payload of %d bytes, want %d", len(payload), p.payloadSize)
+		return nil, nil, corruptf("page: payload of %d bytes, want %d", len(payload), p.payloadSize)
 	}
-	if c, err = p.column(number); err != nil {
-		return c, nil, nil, err
+	if err = p.column(c, number); err != nil {
+		return nil, nil, err
 	}
-	own = payload[p.columns[number].payload:]
-	main = own
-	if c.main.flags&streamDuplicate != 0 {
-		of := number - c.main.duplicate
-		o, err := p.column(of)
-		if err != nil {
-			return c, nil, nil, err
+	main = payload[p.columns[number].payload:]
+	own = main[c.mainBytes:]
+	if d := c.duplicate(); d > 0 {
+		var o column
+		if err := p.column(&o, number-d); err != nil {
+			return nil, nil, err
 		}
-		if o.rows != c.rows || o.main.blocks == nil {
-			return c, nil, nil, corruptf("page: column %d has the blocks of column %d, which has none", number, of)
+		if o.rows != c.rows || o.isConstant() || len(o.main.blocks) == 0 {
+			return nil, nil, corruptf("page: column %d has the blocks of column %d, which has none", number, number-d)
 		}
-		c.main.blocks, main = o.main.blocks, payload[p.columns[of].payload:]
+		c.main.blocks, main = o.main.blocks, payload[p.columns[number-d].payload:]
 	}
-	return c, own[c.mainBytes:], main, nil
+	return own, main, nil
 }
 
 // Decoder decodes columns of pages. It belongs to one goroutine; the zero value is ready. It
-// remembers the last column, so that the buckets of a histogram are decoded one after the
-// other without decoding each several times. Do not change what it was given before the next
-// page is given to it, or Reset is called.
+// remembers the last column that others are told by, so that the buckets of a histogram are
+// decoded one after the other without decoding each several times. The page and its payload
+// must therefore be as they are until another page is given to it, or Reset is called.
 type Decoder struct {
 	main, second streamDecoder
-	integersOf   []int64
-	ulps         []int64
-	page         *Page
-	// What integersOf holds: the integers of column number, whose differences are those of
-	// column same as well.
-	number, same int
-	chain        [maxChain + 1]int
+	column       column // What is decoded.
+
+	page       *Page // Of the integers kept; nil if there are none.
+	number     int   // Their column.
+	integersOf []int64
+	before     column // What is decoded for their sake.
+	chain      [maxChain + 1]int
 }
 
 // Reset lets go of the last page.
-func (d *Decoder) Reset() { d.page = nil; d.main.src, d.main.blocks = nil, nil }
+func (d *Decoder) Reset() {
+	d.page = nil
+	d.main.src, d.main.blocks = nil, nil
+	d.second.src, d.second.blocks = nil, nil
+	d.column, d.before = column{}, column{}
+}
 
 // Floats appends to dst the values of a column of the page. payload is that of the page, or
 // longer.
 func (d *Decoder) Floats(dst []float64, p *Page, payload []byte, number int) ([]float64, error) {
-	c, own, main, err := p.open(payload, number)
+	c := &d.column
+	own, main, err := p.open(c, payload, number)
 	if err != nil {
 		return dst, err
 	}
-	if c.main.predictor != predictNeighbour || c.isConstant() {
-		return d.decode(dst, &c, own, main)
+	if c.isConstant() || (c.main.predictor != predictNeighbour && !p.columns[number].told) {
+		return d.decode(dst, c, own, main)
 	}
-	integers, err := d.integers(p, payload, number)
+	integers, offset, err := d.keep(p, payload, number)
 	if err != nil {
 		return dst, err
 	}
 	values := growSlice(dst, c.rows)
-	c.convert(values[len(dst):], integers)
+	c.convert(values[len(dst):], integers, offset)
 	if err := c.patch(values[len(dst):], own); err != nil {
 		return dst, err
 	}
 	return values, nil
+}
+
+// integers is Floats for a column of integers.
+func (d *Decoder) integers(dst []int64, p *Page, payload []byte, number int) ([]int64, error) {
+	c := &d.column
+	_, main, err := p.open(c, payload, number)
+	if err != nil {
+		return dst, err
+	}
+	values := growSlice(dst, c.rows)
+	out := values[len(dst):]
+	if c.isConstant() || (c.main.predictor != predictNeighbour && !p.columns[number].told) {
+		if err := d.ints(out, c, main); err != nil {
+			return dst, err
+		}
+		return values, nil
+	}
+	integers, offset, err := d.keep(p, payload, number)
+	if err != nil {
+		return dst, err
+	}
+	for i, m := range integers {
+		out[i] = m + offset
+	}
+	return values, nil
+}
+
+// ints decodes the integers of a column that needs no other. Their number is that of the rows.
+func (d *Decoder) ints(out []int64, c *column, main []byte) error {
+	if c.isConstant() {
+		for i := range out {
+			out[i] = int64(c.constant)
+		}
+		return nil
+	}
+	d.main.reset(&c.main, main, len(out))
+	return d.main.integers(out)
 }
 
 // decode appends the values of a column that needs no other. own is its payload behind the
@@ -171,11 +219,20 @@ func (d *Decoder) decode(dst []float64, c *column, own, main []byte) ([]float64,
 	values := growSlice(dst, c.rows)
 	out := values[len(dst):]
 	if c.isConstant() {
-		fill(out, c.value())
+		fill(out, c.float(0))
 		return values, nil
 	}
-	err := d.floats(out, c, own, main)
-	if err == nil && c.count > 0 {
+	d.main.reset(&c.main, main, c.rows)
+	var err error
+	switch c.kind {
+	case kindUlps:
+		err = d.withUlps(out, c, own)
+	case kindDictionary:
+		err = d.fromDictionary(out, c, own)
+	default:
+		err = d.main.floats(out, c)
+	}
+	if err == nil {
 		err = c.patch(out, own)
 	}
 	if err != nil {
@@ -184,30 +241,9 @@ func (d *Decoder) decode(dst []float64, c *column, own, main []byte) ([]float64,
 	return values, nil
 }
 
-// floats decodes a column that needs no other.
-func (d *Decoder) floats(out []float64, c *column, own, main []byte) error {
-	d.main.reset(c.main, main, c.rows)
-	switch c.kind {
-	case kindUlps:
-		return d.withUlps(out, c, own)
-	case kindDictionary:
-		return d.fromDictionary(out, c, own)
-	}
-	var ints [blockRows]int64
-	for len(out) > 0 {
-		n, err := d.main.next(ints[:])
-		if err != nil {
-			return err
-		}
-		c.convert(out[:n], ints[:n])
-		out = out[n:]
-	}
-	return nil
-}
-
 // withUlps decodes decimals and how many floats each value is away from its.
 func (d *Decoder) withUlps(out []float64, c *column, own []byte) error {
-	d.second.reset(c.ulps, own, c.rows)
+	d.second.reset(&c.ulps, own, c.rows)
 	p := pow10[c.exponent]
 	var ints, ulps [blockRows]int64
 	for len(out) > 0 {
@@ -248,84 +284,95 @@ func (d *Decoder) fromDictionary(out []float64, c *column, own []byte) error {
 	return nil
 }
 
-// integers returns the integers of a column: those of a decimal before it is divided. They
-// are valid until the next call.
-func (d *Decoder) integers(p *Page, payload []byte, number int) ([]int64, error) {
-	// Back to a column that needs no other, or whose differences are at hand.
+// keep decodes the integers of the column that d.column is, and keeps them; for one whose
+// differences are those of its neighbour, the neighbour's, which it returns with the offset.
+// They are valid until the next call.
+func (d *Decoder) keep(p *Page, payload []byte, number int) (integers []int64, offset int64, err error) {
+	c := &d.column
+	of := number
+	if c.main.predictor == predictNeighbour && c.main.flags&streamEmpty != 0 {
+		of -= int(c.main.param)
+	}
+	if err := d.decodeChain(p, payload, of, c.rows); err != nil {
+		return nil, 0, err
+	}
+	if of != number {
+		offset = c.main.first - d.integersOf[0]
+	}
+	return d.integersOf, offset, nil
+}
+
+// decodeChain decodes the integers of a column of so many rows, and first of those it is told by.
+func (d *Decoder) decodeChain(p *Page, payload []byte, number, rows int) error {
+	// Back to the column at hand, or to one that needs no other.
 	chain := d.chain[:0]
-	rows := p.Rows(number)
-	for at := number; ; {
-		if d.page == p && (at == d.number || at == d.same) && len(d.integersOf) == rows && len(chain) > 0 {
-			break
+	for at := number; d.page != p || at != d.number || len(d.integersOf) != rows; {
+		c := &d.before
+		if err := p.column(c, at); err != nil {
+			return err
 		}
-		c, err := p.column(at)
-		if err != nil {
-			return nil, err
-		}
-		usable := c.kind == kindDecimal || c.kind == kindMultiple || (c.kind == kindConstantDecimal && at == number)
-		if !usable || c.rows != rows || len(chain) == cap(chain) {
-			return nil, corruptf("page: column %d is told by column %d of kind %d and %d rows", number, at, c.kind, c.rows)
+		if (c.kind != kindDecimal && c.kind != kindMultiple) || c.rows != rows || len(chain) == cap(chain) {
+			return corruptf("page: column %d is told by column %d of kind %d and %d rows", number, at, c.kind, c.rows)
 		}
 		chain = append(chain, at)
-		if c.kind == kindConstantDecimal || c.main.predictor != predictNeighbour {
+		distance := c.neighbour()
+		if distance == 0 {
 			break
 		}
-		at -= int(c.main.param)
+		at -= distance
+	}
+	if len(chain) == 0 {
+		return nil
 	}
 	d.page = nil
 	d.integersOf = growSlice(d.integersOf[:0], rows)
 	for i := len(chain) - 1; i >= 0; i-- {
-		c, _, main, err := p.open(payload, chain[i])
+		_, main, err := p.open(&d.before, payload, chain[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if c.kind == kindConstantDecimal {
-			for i := range d.integersOf {
-				d.integersOf[i] = int64(c.constant)
-			}
-		} else {
-			d.main.reset(c.main, main, rows)
-			if err := d.main.integers(d.integersOf); err != nil {
-				return nil, err
-			}
-		}
-		d.number, d.same = chain[i], chain[i]
-		if c.main.predictor == predictNeighbour && c.main.flags&streamEmpty != 0 {
-			d.same -= int(c.main.param)
+		d.main.reset(&d.before.main, main, rows)
+		if err := d.main.integers(d.integersOf); err != nil {
+			return err
 		}
 	}
-	d.page = p
-	return d.integersOf, nil
+	d.page, d.number = p, number
+	return nil
 }
 
-// convert turns integers into floats. Both have the same length.
-func (c *column) convert(dst []float64, ints []int64) {
+// convert turns integers, and what is added to each, into floats. Both have the same length.
+func (c *column) convert(dst []float64, ints []int64, offset int64) {
 	dst = dst[:len(ints)]
 	switch {
 	case c.kind == kindOrderedBits:
 		for i, o := range ints {
-			dst[i] = fromOrderedBits(o)
+			dst[i] = fromOrderedBits(o + offset)
 		}
 	case c.exponent == 0:
 		for i, m := range ints {
-			dst[i] = float64(m)
+			dst[i] = float64(m + offset)
 		}
 	case c.kind == kindMultiple:
 		p := invPow10[c.exponent]
 		for i, m := range ints {
-			dst[i] = float64(m) * p
+			dst[i] = float64(m+offset) * p
 		}
 	default:
 		p := pow10[c.exponent]
 		for i, m := range ints {
-			dst[i] = float64(m) / p
+			dst[i] = float64(m+offset) / p
 		}
 	}
 }
 
+// fill sets all of dst. Copying what is set already is faster than one after the other.
 func fill(dst []float64, v float64) {
-	for i := range dst {
+	n := min(16, len(dst))
+	for i := range dst[:n] {
 		dst[i] = v
+	}
+	for n < len(dst) {
+		n += copy(dst[n:], dst[:n])
 	}
 }
 

@@ -118,12 +118,12 @@ func TestPageChains(t *testing.T) {
 	deepest, shared, told := uint8(0), 0, 0
 	for number, l := range w.links {
 		deepest = max(deepest, l.depth)
-		c, err := w.page.column(number)
-		require.NoError(t, err)
-		if c.main.flags&streamDuplicate != 0 {
+		var c column
+		require.NoError(t, w.page.column(&c, number))
+		if c.duplicate() > 0 {
 			shared++
 		}
-		if c.main.predictor == predictNeighbour {
+		if c.neighbour() > 0 {
 			told++
 		}
 	}

@@ -105,6 +105,7 @@ type streamPlan struct {
 
 // planner chooses predictors. Its memory is used again by the next choice.
 type planner struct {
+	packing
 	plans  [predictors][]block
 	counts [predictors][65]uint8
 }
@@ -301,9 +302,9 @@ func (s *stream) headSize() int {
 	return size
 }
 
-// appendStream appends the head of a planned stream and its payload. distance is that of the
+// append appends the head of a planned stream and its payload. distance is that of the
 // neighbour. It returns where the flags and the headers of the blocks stand.
-func (p *streamPlan) append(head, payload []byte, distance int) (h, pl []byte, flagsAt, blocksAt int) {
+func (p *streamPlan) append(head, payload []byte, distance int, memory *packing) (h, pl []byte, flagsAt, blocksAt int) {
 	flagsAt = len(head)
 	head = appendSvarint(append(head, p.predictor|p.flags), p.first)
 	if p.flags&streamDivided != 0 {
@@ -320,11 +321,10 @@ func (p *streamPlan) append(head, payload []byte, distance int) (h, pl []byte, f
 	if p.flags&streamEmpty != 0 {
 		return head, payload, flagsAt, blocksAt
 	}
-	var residuals [blockRows]uint64
 	for i, b := range p.plan {
 		head = appendBlockHead(head, b)
-		n := p.residuals(&residuals, 1+i*blockRows)
-		payload = appendBlock(payload, b, &residuals, n)
+		n := p.residuals(&memory.numbers, 1+i*blockRows)
+		payload = memory.appendBlock(payload, b, n)
 	}
 	return head, payload, flagsAt, blocksAt
 }

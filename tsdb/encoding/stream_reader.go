@@ -1,23 +1,23 @@
 package encoding
 
-// readStream reads the head of a stream of n > 0 integers, and finds the length of its
-// payload, which a duplicate has none of.
-func readStream(src []byte, n int) (s stream, rest []byte, payload int, err error) {
+// read reads the head of a stream of n > 0 integers, and finds the length of its payload,
+// which a duplicate has none of.
+func (s *stream) read(src []byte, n int) (rest []byte, payload int, err error) {
 	if len(src) == 0 {
-		return s, nil, 0, corruptf("integer stream: no predictor left")
+		return nil, 0, corruptf("integer stream: no predictor left")
 	}
 	s.predictor, s.flags = src[0]&predictorMask, src[0]&^predictorMask
+	s.divisor, s.param, s.blocks = 1, 0, nil
 	if s.predictor >= predictors || src[0]&0x80 != 0 || s.flags&(streamEmpty|streamDuplicate) == streamEmpty|streamDuplicate {
-		return s, nil, 0, corruptf("integer stream: header %#x", src[0])
+		return nil, 0, corruptf("integer stream: header %#x", src[0])
 	}
 	if s.first, src, err = readSvarint(src[1:], "integer stream"); err != nil {
-		return s, nil, 0, err
+		return nil, 0, err
 	}
-	s.divisor = 1
 	if s.flags&streamDivided != 0 {
 		var d uint64
 		if d, src, err = readUvarint(src, "divisor"); err != nil {
-			return s, nil, 0, err
+			return nil, 0, err
 		}
 		s.divisor = int64(d)
 	}
@@ -25,27 +25,27 @@ func readStream(src []byte, n int) (s stream, rest []byte, payload int, err erro
 	case predictDelta:
 	case predictNeighbour:
 		if s.param, src, err = readDistance(src); err != nil {
-			return s, nil, 0, err
+			return nil, 0, err
 		}
 	default:
 		if s.param, src, err = readSvarint(src, "integer stream parameter"); err != nil {
-			return s, nil, 0, err
+			return nil, 0, err
 		}
 	}
 	switch {
 	case s.flags&streamEmpty != 0:
-		return s, src, 0, nil
+		return src, 0, nil
 	case s.flags&streamDuplicate != 0:
 		d, src, err := readDistance(src)
 		s.duplicate = int(d)
-		return s, src, 0, err
+		return src, 0, err
 	}
 	rest, payload, err = skipBlocks(src, n-1)
 	if err != nil {
-		return s, nil, 0, err
+		return nil, 0, err
 	}
 	s.blocks = src[:len(src)-len(rest)]
-	return s, rest, payload, nil
+	return rest, payload, nil
 }
 
 // readDistance reads how many columns before this one another is.
@@ -61,12 +61,18 @@ func readDistance(src []byte) (int64, []byte, error) {
 func skipBlocks(src []byte, n int) (rest []byte, payload int, err error) {
 	for n > 0 {
 		m := min(blockRows, n)
+		n -= m
+		// Most are plain.
+		if len(src) > 0 && src[0] <= maxPackedWidth {
+			payload += packedBytes(m, int(src[0]))
+			src = src[1:]
+			continue
+		}
 		var b block
 		if b, src, err = readBlockHead(src, m); err != nil {
 			return nil, 0, err
 		}
 		payload += b.payload(m)
-		n -= m
 	}
 	return src, payload, nil
 }
@@ -74,20 +80,38 @@ func skipBlocks(src []byte, n int) (rest []byte, payload int, err error) {
 // streamDecoder decodes a stream, a block at a time.
 type streamDecoder struct {
 	stream
-	src       []byte // The payload left.
-	row, rows int
-	value     int64 // What the next residual is added to.
-	step      int64 // Last delta, or what is added beside the residual.
-	residuals [blockRows]uint64
+	packing
+	src        []byte // The payload left.
+	row, count int
+	value      int64 // What the next residual is added to.
+	step       int64 // Last delta, or what is added beside the residual.
 }
 
 // reset begins a stream of n > 0 integers, with the blocks and payload that it has.
-func (d *streamDecoder) reset(s stream, payload []byte, n int) {
-	d.stream, d.src, d.row, d.rows = s, payload, 0, n
+func (d *streamDecoder) reset(s *stream, payload []byte, n int) {
+	d.stream, d.src, d.row, d.count = *s, payload, 0, n
 	d.value, d.step = s.first, s.param*s.divisor
 	if s.predictor == predictFrame {
 		d.value += d.step
 	}
+}
+
+// begin reads the header of the next block, of n residuals, and finds its payload.
+func (d *streamDecoder) begin(n int) (b block, payload []byte, err error) {
+	if b, d.blocks, err = readBlockHead(d.blocks, n); err != nil {
+		return b, nil, err
+	}
+	size := b.payload(n)
+	if len(d.src) < size {
+		return b, nil, corruptf("packed block: %d bytes left, want %d", len(d.src), size)
+	}
+	payload, d.src = d.src, d.src[size:]
+	return b, payload, nil
+}
+
+// constant says that the stream is its first integer over and over, if residuals are 0.
+func (d *streamDecoder) constant() bool {
+	return d.predictor == predictDelta || (d.predictor == predictDeltaMin && d.step == 0)
 }
 
 // next fills dst with the next integers: the first alone, then those of a block. It returns
@@ -98,21 +122,20 @@ func (d *streamDecoder) next(dst []int64) (int, error) {
 		d.row = 1
 		return 1, nil
 	}
-	n := min(blockRows, d.rows-d.row)
+	n := min(blockRows, d.count-d.row)
+	d.row += n
 	if d.flags&streamEmpty != 0 {
-		clear(d.residuals[:n])
+		clear(d.numbers[:n])
 	} else {
-		b, rest, err := readBlockHead(d.blocks, n)
+		b, payload, err := d.begin(n)
 		if err != nil {
 			return 0, err
 		}
-		d.blocks = rest
-		if d.src, err = b.decode(&d.residuals, d.src, n); err != nil {
+		if err := d.decodeBlock(b, payload, n); err != nil {
 			return 0, err
 		}
 	}
-	d.apply(dst[:n], d.residuals[:n])
-	d.row += n
+	d.apply(dst[:n], d.numbers[:n])
 	return n, nil
 }
 
@@ -157,6 +180,29 @@ func (d *streamDecoder) apply(dst []int64, residuals []uint64) {
 	d.value = v
 }
 
+// applyFloats is apply for the most frequent predictors, and integers that are the floats.
+func (d *streamDecoder) applyFloats(dst []float64, residuals []uint64) {
+	dst = dst[:len(residuals)]
+	v, step, divisor := d.value, d.step, d.divisor
+	switch d.predictor {
+	case predictFrame:
+		for i, u := range residuals {
+			dst[i] = float64(v + int64(u)*divisor)
+		}
+	case predictDelta:
+		for i, u := range residuals {
+			v += unzigzag(u) * divisor
+			dst[i] = float64(v)
+		}
+	case predictDeltaMin:
+		for i, u := range residuals {
+			v += step + int64(u)*divisor
+			dst[i] = float64(v)
+		}
+	}
+	d.value = v
+}
+
 // integers decodes all of a stream. dst has its length; for the predictor neighbour it has
 // the neighbour's integers.
 func (d *streamDecoder) integers(dst []int64) error {
@@ -169,6 +215,65 @@ func (d *streamDecoder) integers(dst []int64) error {
 			return err
 		}
 		dst = dst[n:]
+	}
+	return nil
+}
+
+// runs fills dst with the integers of a sparse block, turned into floats, of a stream that is
+// constant but for those residuals.
+func (d *streamDecoder) runs(dst []float64, c *column, b block, payload []byte) error {
+	if err := d.decodeApart(b, payload, len(dst)); err != nil {
+		return err
+	}
+	v, from := d.value, 0
+	now := c.float(v)
+	for i, row := range d.rows[:b.count] {
+		fill(dst[from:row], now)
+		from = int(row)
+		if d.predictor == predictDelta {
+			v += unzigzag(d.second[i]) * d.divisor
+		} else {
+			v += int64(d.second[i]) * d.divisor
+		}
+		now = c.float(v)
+	}
+	fill(dst[from:], now)
+	d.value = v
+	return nil
+}
+
+// floats decodes all of a stream into the floats that its integers tell. dst has its length.
+func (d *streamDecoder) floats(dst []float64, c *column) error {
+	dst[0] = c.float(d.first)
+	var integers [blockRows]int64
+	for dst = dst[1:]; len(dst) > 0; {
+		n := min(blockRows, len(dst))
+		out := dst[:n]
+		dst = dst[n:]
+		if d.flags&streamEmpty != 0 {
+			clear(d.numbers[:n])
+		} else {
+			b, payload, err := d.begin(n)
+			if err != nil {
+				return err
+			}
+			// Many short runs are slower than all rows one after the other.
+			if b.sparse() && d.constant() && int(b.count) <= n/8 {
+				if err := d.runs(out, c, b, payload); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := d.decodeBlock(b, payload, n); err != nil {
+				return err
+			}
+		}
+		if c.kind == kindDecimal && c.exponent == 0 && d.predictor <= predictDeltaMin {
+			d.applyFloats(out, d.numbers[:n])
+			continue
+		}
+		d.apply(integers[:n], d.numbers[:n])
+		c.convert(out, integers[:n], 0)
 	}
 	return nil
 }

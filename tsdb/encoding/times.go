@@ -14,7 +14,10 @@ func AppendTimes(dst []byte, times []int64) []byte {
 
 // DecodeTimes appends to dst what AppendTimes wrote, and returns the rest of src.
 func DecodeTimes(dst []int64, src []byte) (times []int64, rest []byte, err error) {
-	c, payload, rest, err := readAlone(src)
+	d := aloneDecoders.Get().(*Decoder)
+	defer d.release()
+	c := &d.column
+	payload, rest, err := c.readAlone(src)
 	if err != nil {
 		return dst, nil, err
 	}
@@ -25,17 +28,7 @@ func DecodeTimes(dst []int64, src []byte) (times []int64, rest []byte, err error
 		return dst, nil, corruptf("times: column of kind %d", c.kind)
 	}
 	times = growSlice(dst, c.rows)
-	out := times[len(dst):]
-	if c.kind == kindConstantDecimal {
-		for i := range out {
-			out[i] = int64(c.constant)
-		}
-		return times, rest, nil
-	}
-	d := aloneDecoders.Get().(*Decoder)
-	defer d.release()
-	d.main.reset(c.main, payload, c.rows)
-	if err := d.main.integers(out); err != nil {
+	if err := d.ints(times[len(dst):], c, payload); err != nil {
 		return dst, nil, err
 	}
 	return times, rest, nil
