@@ -74,6 +74,8 @@ type Compaction struct {
 	Level int `json:"level"`
 	// Sources are the ULIDs of the level 1 blocks whose samples are in it.
 	Sources []ulid.ULID `json:"sources,omitempty"`
+	// SourceRanges has the sources with their time ranges if they are not the block's.
+	SourceRanges []Parent `json:"sourceRanges,omitempty"`
 	// Parents are the blocks that it was made from.
 	Parents []Parent `json:"parents,omitempty"`
 	// Failed is set when compacting the block failed, so that it is left alone.
@@ -85,6 +87,23 @@ type Parent struct {
 	ULID    ulid.ULID `json:"ulid"`
 	MinTime int64     `json:"minTime"`
 	MaxTime int64     `json:"maxTime"`
+}
+
+// Origin returns the blocks of level 1 whose samples are in the block, with their time
+// ranges: when joined blocks get older, this still tells what came in late.
+func (m *Meta) Origin() []Parent {
+	if len(m.Compaction.SourceRanges) > 0 {
+		return m.Compaction.SourceRanges
+	}
+	sources := m.Compaction.Sources
+	if len(sources) == 0 {
+		sources = []ulid.ULID{m.ULID}
+	}
+	out := make([]Parent, len(sources))
+	for i, id := range sources {
+		out[i] = Parent{ULID: id, MinTime: m.MinTime, MaxTime: m.MaxTime}
+	}
+	return out
 }
 
 // File is the length of a file.

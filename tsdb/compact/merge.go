@@ -33,6 +33,16 @@ type Target struct {
 // same time, the earlier source wins. Without any sample there is no block, and
 // the meta's ULID is zero.
 func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) {
+	return t.Make(func(w *block.Writer) (bool, error) {
+		sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: NewTimelines(w)}
+		n, err := writeSeries(ctx, sw, Union(sources...))
+		return n > 0, err
+	})
+}
+
+// Make makes a block of what fill writes. If fill fails or does not want it
+// there is no block, and the meta's ULID is zero.
+func (t *Target) Make(fill func(w *block.Writer) (wanted bool, err error)) (block.Meta, error) {
 	id, err := ulid.New(ulid.Timestamp(t.Now), rand.Reader)
 	if err != nil {
 		return block.Meta{}, fmt.Errorf("name block: %w", err)
@@ -41,9 +51,8 @@ func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) 
 	if err != nil {
 		return block.Meta{}, fmt.Errorf("write block %s: %w", id, err)
 	}
-	sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: NewTimelines(w)}
-	n, err := writeSeries(ctx, sw, Union(sources...))
-	if err == nil && n == 0 {
+	wanted, err := fill(w)
+	if err == nil && !wanted {
 		return block.Meta{}, w.Abort()
 	}
 	meta := t.Meta
@@ -104,6 +113,7 @@ func joined(readers []*block.Reader) block.Meta {
 		m.MinTime, m.MaxTime = min(m.MinTime, part.MinTime), max(m.MaxTime, part.MaxTime)
 		m.Compaction.Level = max(m.Compaction.Level, part.Compaction.Level+1)
 		m.Compaction.Sources = append(m.Compaction.Sources, part.Compaction.Sources...)
+		m.Compaction.SourceRanges = append(m.Compaction.SourceRanges, part.Origin()...)
 		m.Compaction.Parents = append(m.Compaction.Parents, block.Parent{ULID: part.ULID, MinTime: part.MinTime, MaxTime: part.MaxTime})
 		for origin, seq := range part.Origins {
 			m.Origins[origin] = max(m.Origins[origin], seq)
@@ -111,6 +121,9 @@ func joined(readers []*block.Reader) block.Meta {
 	}
 	slices.SortFunc(m.Compaction.Sources, ulid.ULID.Compare)
 	m.Compaction.Sources = slices.Compact(m.Compaction.Sources)
-	slices.SortFunc(m.Compaction.Parents, func(a, b block.Parent) int { return a.ULID.Compare(b.ULID) })
+	byID := func(a, b block.Parent) int { return a.ULID.Compare(b.ULID) }
+	slices.SortFunc(m.Compaction.SourceRanges, byID)
+	m.Compaction.SourceRanges = slices.CompactFunc(m.Compaction.SourceRanges, func(a, b block.Parent) bool { return a.ULID == b.ULID })
+	slices.SortFunc(m.Compaction.Parents, byID)
 	return m
 }
