@@ -38,6 +38,7 @@ var rooms = []room{
 	{folder: "tsdb/scan", imports: []string{"tsdb/encoding", "tsdb/index", "tsdb/batch", "tsdb/block"}},
 	{folder: "tsdb/head", imports: []string{"tsdb/encoding", "tsdb/wal", "tsdb/index", "tsdb/batch", "tsdb/block"}},
 	{folder: "tsdb/compact", imports: []string{"tsdb/encoding", "tsdb/index", "tsdb/batch", "tsdb/block", "tsdb/scan"}},
+	{folder: "tsdb/rollup", imports: []string{"tsdb/encoding", "tsdb/index", "tsdb/batch", "tsdb/block", "tsdb/scan", "tsdb/compact"}},
 	{folder: "tsdb", imports: []string{"tsdb/..."}},
 	// Looks into data folders for people; nothing of the database needs it.
 	{folder: "tsdb/inspect", imports: []string{"tsdb", "tsdb/wal", "tsdb/index", "tsdb/batch", "tsdb/block", "tsdb/scan"}},

@@ -63,6 +63,17 @@ func (t *Tombstones) Intervals(dst []Interval, series uint32) []Interval {
 	return mergeIntervals(dst, start)
 }
 
+// Ranges returns the ranges in which samples of some series are deleted, in no order.
+func (t *Tombstones) Ranges() []Interval {
+	var out []Interval
+	if t != nil {
+		for i := range t.list {
+			out = append(out, t.list[i].Interval)
+		}
+	}
+	return out
+}
+
 // mergeIntervals brings dst[start:] into ascending order and joins what touches.
 func mergeIntervals(dst []Interval, start int) []Interval {
 	part := dst[start:]

@@ -39,23 +39,23 @@ func (q *Querier) Close() error {
 	return nil
 }
 
-// found is a series of a select.
-type found struct {
-	id     uint32
-	labels labels.Labels
-	chunks []block.ChunkRef
+// Found is a series that a select found in a block.
+type Found struct {
+	ID     uint32
+	Labels labels.Labels
+	Chunks []block.ChunkRef
 }
 
-// find returns the series that match and have a sample in the range, in the
-// order of the block. A damaged part costs its own series: the error comes with
-// the others.
-func (q *Querier) find(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([]found, error) {
-	r := q.block.Reader
+// Find returns the series that match and have a row in the range that is not
+// deleted, in the order of the block. A damaged part costs its own series: the
+// error comes with the others.
+func (b *Block) Find(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) ([]Found, error) {
+	r := b.Reader
 	ids, err := index.Select(ctx, r, ms...)
 	if err != nil {
 		return nil, err
 	}
-	var out []found
+	var out []Found
 	var errs []error
 	var entry block.SeriesEntry
 	var deleted []block.Interval
@@ -69,13 +69,13 @@ func (q *Querier) find(ctx context.Context, mint, maxt int64, ms []*labels.Match
 			errs = appendError(errs, err)
 			continue
 		}
-		deleted = q.block.Tombstones.Intervals(deleted[:0], id)
-		ok, err := q.block.overlaps(entry.Chunks, deleted, mint, maxt)
+		deleted = b.Tombstones.Intervals(deleted[:0], id)
+		ok, err := b.overlaps(entry.Chunks, deleted, mint, maxt)
 		if err != nil {
 			errs = appendError(errs, err)
 		}
 		if ok {
-			out = append(out, found{id, entry.Labels, entry.Chunks})
+			out = append(out, Found{id, entry.Labels, entry.Chunks})
 		}
 	}
 	return out, errors.Join(errs...)
@@ -98,9 +98,9 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 			mint, maxt = max(mint, hints.Mint), min(maxt, hints.Maxt)
 		}
 	}
-	list, err := q.find(ctx, mint, maxt, ms)
+	list, err := q.block.Find(ctx, mint, maxt, ms)
 	if sorted {
-		slices.SortFunc(list, func(a, b found) int { return labels.Compare(a.labels, b.labels) })
+		slices.SortFunc(list, func(a, b Found) int { return labels.Compare(a.Labels, b.Labels) })
 	}
 	if limit > 0 && len(list) > limit {
 		list = list[:limit]
@@ -111,7 +111,7 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 type seriesSet struct {
 	q          *Querier
 	mint, maxt int64
-	list       []found
+	list       []Found
 	at         int
 	err        error
 }
@@ -130,17 +130,17 @@ func (s *seriesSet) Warnings() annotations.Annotations { return nil }
 
 type series struct {
 	set   *seriesSet
-	found *found
+	found *Found
 }
 
-func (s *series) Labels() labels.Labels { return s.found.labels }
+func (s *series) Labels() labels.Labels { return s.found.Labels }
 
 func (s *series) Batches(it storage.BatchIterator) storage.BatchIterator {
 	c, ok := it.(*Chunks)
 	if !ok {
 		c = &Chunks{}
 	}
-	c.Reset(&s.set.q.block, s.found.id, s.found.chunks, s.set.mint, s.set.maxt)
+	c.Reset(&s.set.q.block, s.found.ID, s.found.Chunks, s.set.mint, s.set.maxt)
 	return c
 }
 
@@ -151,10 +151,10 @@ func (q *Querier) matching(ctx context.Context, ms []*labels.Matcher) (*roaring.
 	if q.mint <= meta.MinTime && q.maxt >= meta.MaxTime-1 && q.block.Tombstones.Len() == 0 {
 		return index.Select(ctx, q.block.Reader, ms...)
 	}
-	list, err := q.find(ctx, q.mint, q.maxt, ms)
+	list, err := q.block.Find(ctx, q.mint, q.maxt, ms)
 	ids := roaring.New()
 	for i := range list {
-		ids.Add(list[i].id)
+		ids.Add(list[i].ID)
 	}
 	return ids, err
 }
