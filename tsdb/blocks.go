@@ -28,10 +28,10 @@ type blockSet struct {
 	dir    string
 	logger *slog.Logger
 
-	// list has the blocks, ascending in time. It is replaced under mu and never
-	// changed, and read without a lock: the head looks into blocks (Older) while
-	// it holds locks that are taken below mu.
-	list atomic.Pointer[[]*block.Reader]
+	// list has the blocks. It is replaced under mu and never changed, and read
+	// without a lock: the head looks into blocks (Older) while it holds locks that
+	// are taken below mu.
+	list atomic.Pointer[blockList]
 
 	mu sync.RWMutex
 	// The following are guarded by mu.
@@ -53,18 +53,17 @@ type deletion struct {
 
 func newBlockSet(fsys vfs.FS, dir string, logger *slog.Logger) *blockSet {
 	s := &blockSet{fs: fsys, dir: dir, logger: logger, cutTo: noTime, broken: map[ulid.ULID]struct{}{}}
-	s.list.Store(&[]*block.Reader{})
+	s.list.Store(newBlockList(nil))
 	return s
 }
 
-// readers returns the blocks there are.
-func (s *blockSet) readers() []*block.Reader { return *s.list.Load() }
+// readers returns the blocks of samples, ascending in time.
+func (s *blockSet) readers() []*block.Reader { return s.list.Load().samples }
 
 // replaceLocked takes blocks out and adds others.
 func (s *blockSet) replaceLocked(old, added []*block.Reader) {
-	list := slices.DeleteFunc(slices.Clone(s.readers()), func(r *block.Reader) bool { return slices.Contains(old, r) })
-	list = sortedReaders(append(list, added...))
-	s.list.Store(&list)
+	list := slices.DeleteFunc(s.list.Load().all(), func(r *block.Reader) bool { return slices.Contains(old, r) })
+	s.list.Store(newBlockList(append(list, added...)))
 }
 
 // metas returns the metas of the blocks there are.
@@ -90,7 +89,7 @@ func (s *blockSet) scanDisk() error {
 	}
 	var errs []error
 	known := map[ulid.ULID]*block.Reader{}
-	for _, r := range s.readers() {
+	for _, r := range s.list.Load().all() {
 		known[r.Meta().ULID] = r
 	}
 	var list []*block.Reader
@@ -127,9 +126,8 @@ func (s *blockSet) scanDisk() error {
 			kept = append(kept, r)
 		}
 	}
-	kept = sortedReaders(kept)
 	s.mu.Lock()
-	s.list.Store(&kept)
+	s.list.Store(newBlockList(kept))
 	s.mu.Unlock()
 	for _, r := range known {
 		r.Close()
@@ -239,7 +237,9 @@ func (s *blockSet) delete(ctx context.Context, mint, maxt int64, ms []*labels.Ma
 	if s.writing > 0 {
 		s.deletions = append(s.deletions, d)
 	}
-	for _, r := range s.readers() {
+	all := s.list.Load().all()
+	defer func() { s.list.Store(newBlockList(all)) }()
+	for _, r := range all {
 		if err := deleteFrom(ctx, r, d); err != nil {
 			return err
 		}
@@ -271,10 +271,10 @@ func deleteFrom(ctx context.Context, r *block.Reader, d deletion) error {
 func (s *blockSet) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.readers() {
+	for _, r := range s.list.Load().all() {
 		r.Close()
 	}
-	s.list.Store(&[]*block.Reader{})
+	s.list.Store(newBlockList(nil))
 }
 
 // newest returns the time of the newest sample in blocks, at most.

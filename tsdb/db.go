@@ -17,6 +17,7 @@ import (
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/head"
+	"github.com/gnomonhq/gnomon/tsdb/rollup"
 	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
@@ -52,6 +53,8 @@ type DB struct {
 	// deleted how much of those with tombstones is deleted.
 	expired map[ulid.ULID]expiry
 	deleted map[ulid.ULID]deletedShare
+	// unrollable are rollups that met a damaged block.
+	unrollable []rollup.Job
 
 	// diskUnknown says that it was said that the disk's size is unknown.
 	diskUnknown atomic.Bool

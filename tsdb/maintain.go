@@ -29,9 +29,9 @@ func (db *DB) maintainLoop(ctx context.Context) {
 	}
 }
 
-// Maintain looks for blocks on disk, cuts the head as far as it is due, deletes
-// what is over the retention, joins blocks and reclaims what was deleted. The
-// database does so by itself every minute.
+// Maintain looks for blocks on disk, cuts the head as far as it is due, makes
+// rollups, deletes what is over the retention, joins blocks and reclaims what was
+// deleted. The database does so by itself every minute.
 func (db *DB) Maintain(ctx context.Context) error {
 	if err := db.running(); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (db *DB) Maintain(ctx context.Context) error {
 	db.working.Lock()
 	defer db.working.Unlock()
 	errs := []error{
-		db.reload(), db.truncateHead(ctx), db.cutAll(ctx),
+		db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.rollUpAll(ctx),
 		db.expireSeries(ctx), db.enforceRetention(), db.compactAll(ctx), db.reclaim(ctx),
 	}
 	return errors.Join(errs...)

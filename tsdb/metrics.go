@@ -17,6 +17,7 @@ type metrics struct {
 	timeRetentions, sizeRetentions      prometheus.Counter
 	ruleExpirations, reclaimed          prometheus.Counter
 	compactionSeconds, tombstoneCleanup prometheus.Histogram
+	rollups, rollupsFailed              prometheus.Counter
 }
 
 func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
@@ -32,6 +33,8 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	m.reclaimed = m.counter("gnomon_tsdb_blocks_reclaimed_total", "Total number of blocks that were written anew in the background without what was deleted.")
 	m.compactionSeconds = m.histogram("prometheus_tsdb_compaction_duration_seconds", "Duration of joining blocks.", prometheus.ExponentialBuckets(1, 2, 14))
 	m.tombstoneCleanup = m.histogram("prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to write blocks anew without what was deleted.", prometheus.ExponentialBuckets(0.1, 4, 10))
+	m.rollups = m.counter("gnomon_tsdb_rollups_total", "The number of rollups that were made.")
+	m.rollupsFailed = m.counter("gnomon_tsdb_rollups_failed_total", "The number of rollups that could not be made.")
 	m.gauges(db)
 	if reg != nil {
 		reg.MustRegister(m.all...)
@@ -45,7 +48,15 @@ func (m *metrics) gauges(db *DB) {
 	m.gauge("prometheus_tsdb_blocks_loaded", "Number of currently loaded blocks.", func() float64 { return float64(len(db.blocks.readers())) })
 	m.gauge("prometheus_tsdb_storage_blocks_bytes", "The number of bytes that are used by all blocks.", func() float64 {
 		var n int64
-		for _, r := range db.blocks.readers() {
+		for _, r := range db.blocks.list.Load().all() {
+			n += r.Size()
+		}
+		return float64(n)
+	})
+	m.gauge("gnomon_tsdb_rollup_blocks_loaded", "Number of currently loaded rollups.", func() float64 { return float64(len(db.blocks.list.Load().rollups)) })
+	m.gauge("gnomon_tsdb_rollup_blocks_bytes", "The number of bytes that are used by rollups.", func() float64 {
+		var n int64
+		for _, r := range db.blocks.list.Load().rollups {
 			n += r.Size()
 		}
 		return float64(n)

@@ -119,6 +119,10 @@ type Reloadable struct {
 	// new series and their strings; 0 is 512, 4 KiB and 64 KiB, negative is no
 	// bound.
 	MaxLabels, MaxLabelNameBytes, MaxLabelValueBytes int
+	// Rollups are the resolutions that are made of samples and kept beside them;
+	// none by default. Rollups of a resolution that is not listed any more are
+	// read and kept until they are deleted by RetentionBytes or by hand.
+	Rollups []Rollup
 }
 
 // RetentionRule says how long the series that match are kept.
@@ -210,7 +214,7 @@ func (r Reloadable) validate() error {
 	if r.MaxSeriesPerJob < 0 {
 		errs = append(errs, fmt.Errorf("series limit %d of a job is negative", r.MaxSeriesPerJob))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, validateRollups(r.Rollups, r.Retention))...)
 }
 
 func (o Options) withDefaults() Options {

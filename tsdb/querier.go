@@ -13,6 +13,7 @@ import (
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/rollup"
 	"github.com/gnomonhq/gnomon/tsdb/scan"
 )
 
@@ -20,6 +21,11 @@ import (
 // have a sample, it is the same.
 type querier struct {
 	parts []storage.Querier
+	// rollups are the rollups that may be of use, survey what they know, and
+	// recent is where the head begins.
+	rollups []scan.Block
+	survey  *rollup.State
+	recent  int64
 }
 
 // Querier opens a snapshot of the samples with mint <= t <= maxt.
@@ -46,6 +52,8 @@ func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
 		q.parts = append(q.parts, part)
 	}
 	q.parts = append(q.parts, db.head.Querier(mint, maxt, s.cutTo))
+	q.holdRollups(s.list.Load(), mint, maxt)
+	q.recent = db.head.MinTime()
 	return q, nil
 }
 
@@ -55,6 +63,12 @@ func (q *querier) Close() error {
 	for _, p := range q.parts {
 		errs = append(errs, p.Close())
 	}
+	for _, b := range q.rollups {
+		if b.Reader != nil {
+			b.Reader.Release()
+		}
+	}
+	q.rollups = nil
 	return errors.Join(errs...)
 }
 

@@ -39,17 +39,20 @@ func (db *DB) enforceRetention() error {
 	r := db.reloadable.Load()
 	list := db.blocks.readers()
 	var old []*block.Reader
-	if newest, ok := db.newestTime(); ok && r.longestRetention() > 0 {
+	newest, ok := db.newestTime()
+	if ok && r.longestRetention() > 0 {
 		limit := newest - r.longestRetention().Milliseconds()
 		for _, b := range list {
 			if b.Meta().MaxTime <= limit {
 				old = append(old, b)
-				db.metrics.timeRetentions.Inc()
 			}
 		}
 	}
+	old = append(old, db.rollupsOver(newest)...)
+	db.metrics.timeRetentions.Add(float64(len(old)))
 	if limit := db.maxBytes(r); limit > 0 {
 		left := limit - db.walBytes()
+		list = sortedReaders(db.blocks.list.Load().all()) // whatever they are, the oldest go first
 		for i := len(list) - 1; i >= 0; i-- {
 			if left -= list[i].Size(); left < 0 && !slices.Contains(old, list[i]) {
 				old = append(old, list[i])

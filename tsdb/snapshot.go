@@ -30,7 +30,7 @@ func (db *DB) Snapshot(ctx context.Context, dir string, withHead bool) error {
 	if err := vfs.MkdirAllSync(db.opts.FS, dir); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
-	for _, r := range db.blocks.readers() {
+	for _, r := range db.blocks.list.Load().all() {
 		if err := db.linkBlock(r, dir); err != nil {
 			return fmt.Errorf("snapshot of block %s: %w", r.Meta().ULID, err)
 		}
