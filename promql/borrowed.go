@@ -24,8 +24,9 @@ import (
 // Engine evaluates PromQL over a store. It can be used by any number of
 // goroutines.
 type Engine struct {
+	opts    Options
 	engine  *upstream.Engine
-	store   upstreamstorage.Queryable
+	store   storage.Queryable
 	tracker *lateTracker
 }
 
@@ -33,7 +34,7 @@ type Engine struct {
 // more.
 func New(opts Options, store storage.Queryable) *Engine {
 	opts = opts.withDefaults()
-	e := &Engine{store: borrowedQueryable{store}}
+	e := &Engine{opts: opts, store: store}
 	upstreamOpts := upstream.EngineOpts{
 		Logger:                   opts.Logger,
 		Reg:                      opts.Registerer,
@@ -107,38 +108,55 @@ func (e *Engine) Close() error { return e.engine.Close() }
 // Instant evaluates expr at t. The error is a *QueryError. The result must be
 // closed.
 func (e *Engine) Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error) {
-	query, err := e.engine.NewInstantQuery(ctx, e.store, queryOpts(opts), expr, t)
-	return e.run(ctx, query, err)
+	return e.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
+		return e.engine.NewInstantQuery(ctx, store, queryOpts(opts), expr, t)
+	})
 }
 
 // Range evaluates expr at start, start+step and so on up to end. The error is a
 // *QueryError. The result must be closed.
 func (e *Engine) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error) {
-	query, err := e.engine.NewRangeQuery(ctx, e.store, queryOpts(opts), expr, start, end, step)
-	return e.run(ctx, query, err)
+	return e.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
+		return e.engine.NewRangeQuery(ctx, store, queryOpts(opts), expr, start, end, step)
+	})
 }
 
 func queryOpts(opts QueryOptions) upstream.QueryOpts {
 	return upstream.NewPrometheusQueryOpts(opts.PerStepStats, opts.LookbackDelta)
 }
 
-func (e *Engine) run(ctx context.Context, query upstream.Query, err error) (*Result, error) {
-	if err != nil {
-		// What fails before the evaluation is the expression, or the wait for a
-		// free place.
-		if qe := queryError(err); qe.Kind != nil {
-			return nil, qe
+// run evaluates a query, with rollups where they help. Calls that they turn out
+// not to answer are left to samples in a second attempt.
+func (e *Engine) run(ctx context.Context, prepare func(upstreamstorage.Queryable) (upstream.Query, error)) (*Result, error) {
+	except := map[int]bool{}
+	for {
+		store := &borrowedQueryable{store: e.store, except: except, maxSamples: e.opts.MaxSamples}
+		query, err := prepare(store)
+		if err != nil {
+			// What fails before the evaluation is the expression, or the wait for a
+			// free place.
+			if qe := queryError(err); qe.Kind != nil {
+				return nil, qe
+			}
+			return nil, &QueryError{Kind: ErrParse, Err: err}
 		}
-		return nil, &QueryError{Kind: ErrParse, Err: err}
+		if rollups, ok := e.store.(storage.RollupQueryable); ok {
+			store.calls = e.opts.rollCalls(rollups, query.Statement().(*parser.EvalStmt), except)
+		}
+		tried := len(except)
+		res := query.Exec(ctx)
+		if len(except) > tried {
+			query.Close()
+			continue
+		}
+		if res.Err != nil {
+			query.Close()
+			return nil, queryError(res.Err)
+		}
+		out := &Result{Annotations: res.Warnings, Stats: queryStats(query.Stats()), close: query.Close}
+		out.fill(res.Value)
+		return out, nil
 	}
-	res := query.Exec(ctx)
-	if res.Err != nil {
-		query.Close()
-		return nil, queryError(res.Err)
-	}
-	out := &Result{Annotations: res.Warnings, Stats: queryStats(query.Stats()), close: query.Close}
-	out.fill(res.Value)
-	return out, nil
 }
 
 // queryError sorts an error of upstream's engine into ours.
@@ -227,17 +245,31 @@ func stepCounts(q *stats.QuerySamples, counts []int64) []StepCount {
 }
 
 // borrowedQueryable shows a store in upstream's shape.
-type borrowedQueryable struct{ store storage.Queryable }
+type borrowedQueryable struct {
+	store storage.Queryable
+	// calls are evaluated from rollups. Those that turn out to need samples are
+	// added to except.
+	calls  []*rolledCall
+	except map[int]bool
+	// maxSamples bounds the results of a call.
+	maxSamples int
+}
 
-func (q borrowedQueryable) Querier(mint, maxt int64) (upstreamstorage.Querier, error) {
+func (q *borrowedQueryable) Querier(mint, maxt int64) (upstreamstorage.Querier, error) {
+	for _, c := range q.calls {
+		mint, maxt = min(mint, c.windows.First-c.windows.Range), max(maxt, c.windows.Last)
+	}
 	inner, err := q.store.Querier(mint, maxt)
 	if err != nil {
 		return nil, upstream.ErrStorage{Err: err}
 	}
-	return borrowedQuerier{inner}, nil
+	return borrowedQuerier{inner, q}, nil
 }
 
-type borrowedQuerier struct{ inner storage.Querier }
+type borrowedQuerier struct {
+	inner storage.Querier
+	query *borrowedQueryable
+}
 
 func (q borrowedQuerier) Close() error { return q.inner.Close() }
 
@@ -257,6 +289,10 @@ func labelHints(hints *upstreamstorage.LabelHints) *storage.LabelHints {
 }
 
 func (q borrowedQuerier) Select(ctx context.Context, sorted bool, hints *upstreamstorage.SelectHints, ms ...*labels.Matcher) upstreamstorage.SeriesSet {
+	if call := find(q.query.calls, ms); call != nil {
+		set := call.sel(ctx, q.inner, q.query.maxSamples, upstream.ErrTooManySamples("query execution"))
+		return rolledSeriesSet{borrowedSeriesSet{set}, call, q.query}
+	}
 	ours := &storage.SelectHints{Sorted: sorted}
 	if hints != nil {
 		ours.Mint, ours.Maxt, ours.Limit = hints.Start, hints.End, hints.Limit
@@ -269,6 +305,21 @@ func (q borrowedQuerier) Select(ctx context.Context, sorted bool, hints *upstrea
 type borrowedSeriesSet struct{ storage.SeriesSet }
 
 func (s borrowedSeriesSet) At() upstreamstorage.Series { return borrowedSeries{s.SeriesSet.At()} }
+
+// rolledSeriesSet notes that a call needs samples.
+type rolledSeriesSet struct {
+	borrowedSeriesSet
+	call  *rolledCall
+	query *borrowedQueryable
+}
+
+func (s rolledSeriesSet) Err() error {
+	err := s.borrowedSeriesSet.Err()
+	if errors.Is(err, errNeedsSamples) {
+		s.query.except[s.call.ordinal] = true
+	}
+	return err
+}
 
 type borrowedSeries struct{ storage.Series }
 

@@ -24,7 +24,7 @@ import (
 // and query.
 type upstreamStore struct {
 	upstreamstorage.Storage // nil: what the scripts do not call
-	borrowedQueryable
+	*borrowedQueryable
 	store storage.Store
 }
 
@@ -74,7 +74,7 @@ func TestUpstreamScripts(t *testing.T) {
 	engine := newTestEngine(t, storagetest.NewModel(0)).engine
 	promqltest.RunBuiltinTestsWithStorage(t, engine, func(testing.TB) upstreamstorage.Storage {
 		store := storagetest.NewModel(0)
-		return &upstreamStore{borrowedQueryable: borrowedQueryable{store}, store: store}
+		return &upstreamStore{borrowedQueryable: &borrowedQueryable{store: store}, store: store}
 	})
 }
 
@@ -87,7 +87,7 @@ func TestUpstreamScriptsOverTSDB(t *testing.T) {
 			Reloadable: tsdb.Reloadable{Retention: -1},
 		})
 		require.NoError(t, err)
-		return &upstreamStore{borrowedQueryable: borrowedQueryable{store}, store: store}
+		return &upstreamStore{borrowedQueryable: &borrowedQueryable{store: store}, store: store}
 	})
 }
 

@@ -44,6 +44,12 @@ func (l *lateStore) Querier(mint, maxt int64) (storage.Querier, error) {
 	return db.Querier(mint, maxt)
 }
 
+// HasRollups reports whether rollups would answer some of the windows.
+func (l *lateStore) HasRollups(w storage.Windows) bool {
+	db, err := l.get()
+	return err == nil && db.HasRollups(w)
+}
+
 // OpenGroup makes a group.
 func (l *lateStore) OpenGroup(opts storage.GroupOptions) (storage.Group, error) {
 	db, err := l.get()
