@@ -171,7 +171,7 @@ func (c *checkpointer) group(g *group) error {
 	}
 	b.Group(wal.Group{ID: g.id, Origin: g.origin})
 	base := v.lastLayout()
-	b.Columns(g.id, c.columns(base))
+	b.Columns(g.id, c.columns(g, base))
 	enc := wal.NewRowEncoder(g.id)
 	for _, seg := range v.segments {
 		if seg.maxt() < c.from {
@@ -194,7 +194,7 @@ func (c *checkpointer) group(g *group) error {
 		return nil
 	}
 	b.ReleaseColumns(g.id, lost(base, current))
-	b.Columns(g.id, c.columns(current))
+	b.Columns(g.id, c.columns(g, current))
 	return nil
 }
 
@@ -211,10 +211,12 @@ func (v *groupView) lastLayout() *layout {
 }
 
 // columns returns the definitions of the columns of a layout.
-func (c *checkpointer) columns(l *layout) []wal.Column {
+// A series without samples in a column may have left the head, and its place in
+// memory may be another's.
+func (c *checkpointer) columns(g *group, l *layout) []wal.Column {
 	var out []wal.Column
 	for i, s := range l.cols {
-		if s != nil {
+		if s != nil && s.hasPlace(g, uint32(i)) {
 			out = append(out, wal.Column{Number: storage.Column(i), Series: s.ref, Labels: c.head.reg.labels(s)})
 		}
 	}

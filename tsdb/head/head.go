@@ -85,6 +85,8 @@ type Head struct {
 	minTime, maxTime atomic.Int64
 	// boundary is where the head was cut: what is older goes the late way.
 	boundary atomic.Int64
+	// staleEnd is the time of the newest sample of the stale series that left.
+	staleEnd atomic.Int64
 	// deletions counts calls of Delete.
 	deletions atomic.Uint64
 
@@ -129,6 +131,7 @@ func Open(opts Options) (*Head, error) {
 	h.minTime.Store(maxTime)
 	h.maxTime.Store(minTime)
 	h.boundary.Store(minTime)
+	h.staleEnd.Store(minTime)
 	h.groups.byID = map[uint64]*group{}
 	h.metrics = newMetrics(h, opts.Registerer)
 	h.exemplars = newExemplarRing(opts.Settings.MaxExemplars)
@@ -259,6 +262,15 @@ func (h *Head) Boundary() int64 { return h.boundary.Load() }
 // Such samples become loose ones, if they are admitted.
 func (h *Head) SetBoundary(t int64) {
 	h.boundary.Store(max(t, h.boundary.Load()))
+	h.awaitAppends()
+}
+
+// isLate reports whether blocks may have samples of a series that are as new as
+// t and not in the head any more.
+func (h *Head) isLate(t int64) bool { return t < h.boundary.Load() || t <= h.staleEnd.Load() }
+
+// awaitAppends waits for the rows that are being appended.
+func (h *Head) awaitAppends() {
 	for _, g := range h.allGroups() {
 		g.mu.Lock()
 		//lint:ignore SA2001 an append that saw the old boundary ends first

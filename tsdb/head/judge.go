@@ -39,7 +39,7 @@ func (h *Head) judgeLocked(s *series, in *batch.Sample, window int64) (verdict, 
 		return verdictRefused, storage.ErrTooOld
 	}
 	known := s.trackLocked()
-	cut := in.T < h.boundary.Load()
+	cut := h.isLate(in.T)
 	of := known
 	if cut && in.T > of {
 		t, ok, err := h.older.Newest(h.reg.labels(s))

@@ -75,7 +75,7 @@ func (g *group) AppendRow(r *storage.Row) error {
 	a := &g.appending
 	a.reg = g.head.reg
 	g.siftLocked(a, r)
-	late := r.T <= g.lastT || r.T < g.head.boundary.Load()
+	late := r.T <= g.lastT || g.head.isLate(r.T)
 	if !late {
 		late = g.checkLocked(a, r)
 	}

@@ -134,8 +134,8 @@ func mergeSegments(segs []*segment) (*segment, error) {
 		if i == 0 || s.layout != segs[i-1].layout {
 			extras = appendExtras(extras, s.layout.cols, last.layout)
 		}
-		for _, e := range s.extras {
-			if last.layout.series(e.col) != e.series {
+		for j, e := range s.extras {
+			if m := s.present(len(s.layout.cols) + j); !m.empty() && last.layout.series(e.col) != e.series {
 				extras = append(extras, e)
 			}
 		}

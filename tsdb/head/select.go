@@ -36,7 +36,11 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 // SelectOrdered returns all series with a sample in the querier's range, in the
 // order of compare. Its series have a method Metadata.
 func (q *Querier) SelectOrdered(ctx context.Context, compare func(a, b labels.Labels) int) storage.SeriesSet {
-	s := q.selection(ctx, q.mint, q.maxt, nil)
+	return q.selection(ctx, q.mint, q.maxt, nil).ordered(compare)
+}
+
+// ordered looks at all series now, and returns them in the order of compare.
+func (s *seriesSet) ordered(compare func(a, b labels.Labels) int) *seriesList {
 	s.inOrderOfNumber()
 	var list []*headSeries
 	for s.Next() {
@@ -44,7 +48,7 @@ func (q *Querier) SelectOrdered(ctx context.Context, compare func(a, b labels.La
 		list = append(list, s.at)
 	}
 	slices.SortFunc(list, func(a, b *headSeries) int { return compare(a.labels, b.labels) })
-	return &seriesList{q: q, list: list, err: s.err}
+	return &seriesList{q: s.q, list: list, err: s.err}
 }
 
 // seriesSet is the result of a select: series that match, of which those are

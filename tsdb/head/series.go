@@ -2,6 +2,7 @@ package head
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -210,6 +211,13 @@ func (s *series) placeLocked(g *group) *place {
 		}
 	}
 	return nil
+}
+
+// hasPlace reports whether the series has or had a column of a group.
+func (s *series) hasPlace(g *group, col uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.placesLocked(), func(p place) bool { return p.group == g && p.col == col })
 }
 
 // share makes sure that every open place of the series is checked. The caller
