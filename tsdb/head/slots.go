@@ -103,7 +103,10 @@ func (t *slots) fillLocked(ref storage.SeriesRef, ls index.LabelSet, users int32
 		pages = *p
 	}
 	if page >= len(pages) || pages[page] == nil {
-		pages = append(make([]*slotPage, 0, max(page+1, len(pages))), pages...)
+		if page < len(pages) {
+			pages = slices.Clone(pages) // readers may be looking at the place of the page
+		}
+		// Growing at the end is in place: readers do not look behind the end that they know.
 		for page >= len(pages) {
 			pages = append(pages, nil)
 		}

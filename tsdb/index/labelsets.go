@@ -27,8 +27,8 @@ type LabelSet struct{ shared, own uint32 }
 type LabelSets struct {
 	symbols *Symbols
 	seed    maphash.Seed
-	// parts grows by copying the outer slice. A part is written before its number is given
-	// out, and again only when nobody can hold the number.
+	// parts grows at its end only. A part is written before its number is given out, and again
+	// only when nobody can hold the number.
 	parts atomic.Pointer[[]*[partChunk]part]
 
 	mu struct {
@@ -203,7 +203,8 @@ func (s *LabelSets) addLocked(pairs []byte) uint32 {
 		n = s.mu.next
 		s.mu.next++
 		if chunks := *s.parts.Load(); int(n/partChunk) >= len(chunks) {
-			grown := append(chunks[:len(chunks):len(chunks)], new([partChunk]part))
+			// Readers of the slice that was there do not look behind its end.
+			grown := append(chunks, new([partChunk]part))
 			s.parts.Store(&grown)
 		}
 	}

@@ -25,7 +25,7 @@ const (
 // by then. It may be used from any number of goroutines; String takes no lock.
 type Symbols struct {
 	seed maphash.Seed
-	// chunks grows by copying the outer slice. A slot is written before its number is given
+	// chunks grows at its end only. A slot is written before its number is given
 	// out, and again only when nobody can hold the number.
 	chunks atomic.Pointer[[]*[symbolChunk]string]
 
