@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
@@ -27,26 +28,45 @@ type appender struct {
 	exemplars []wal.Exemplar
 	metadata  []wal.Metadata
 	held      []*series
+	room      *appendRoom // what items and held lie in at first
 	done      bool
+	// settled is a transaction that all readers see, window how late samples may
+	// be.
+	settled uint64
+	window  int64
 }
+
+// appendRoom is the memory of a transaction, for the next one.
+type appendRoom struct {
+	items []looseItem
+	held  []*series
+}
+
+// maxAppendRoom keeps a rare large transaction from pinning its memory.
+const maxAppendRoom = 1 << 14
+
+var appendRooms = sync.Pool{New: func() any { return new(appendRoom) }}
 
 // Appender begins a transaction.
 func (h *Head) Appender(ctx context.Context) storage.Appender {
-	return &appender{ctx: ctx, head: h}
+	room := appendRooms.Get().(*appendRoom)
+	return &appender{
+		ctx: ctx, head: h, room: room, items: room.items[:0], held: room.held[:0],
+		settled: h.txns.settled(), window: h.window(),
+	}
 }
 
 func (a *appender) check() error {
 	if a.done {
 		return storage.ErrClosed
 	}
-	if err := a.head.running(); err != nil {
-		return err
+	if a.head.closed.Load() {
+		return fmt.Errorf("head: %w", storage.ErrClosed)
 	}
-	a.head.done()
 	return a.ctx.Err()
 }
 
-// series returns the series of a reference or of labels, acquired and checked.
+// series returns the series of a reference or of labels, acquired.
 func (a *appender) series(ref storage.SeriesRef, ls labels.Labels) (*series, error) {
 	s := a.head.reg.acquire(ref)
 	if s == nil {
@@ -59,7 +79,6 @@ func (a *appender) series(ref storage.SeriesRef, ls labels.Labels) (*series, err
 		}
 	}
 	a.held = append(a.held, s)
-	s.share()
 	return s, nil
 }
 
@@ -91,8 +110,17 @@ func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in batch.Samp
 	if err != nil {
 		return 0, err
 	}
+	// The places stay checked from here to the end, since the series is held.
 	s.mu.Lock()
-	v, err := a.head.judgeLocked(s, &in, a.head.window())
+	for s.uncheckedLocked() != nil {
+		s.mu.Unlock()
+		s.share()
+		s.mu.Lock()
+	}
+	v, err := a.head.judgeLocked(s, &in, a.window)
+	if loose := s.looseLocked(); loose != nil {
+		loose.settle(a.settled) // here, since a commit keeps others waiting
+	}
 	s.mu.Unlock()
 	if v == verdictRefused {
 		a.head.metrics.refuse(err)
@@ -156,9 +184,6 @@ func (a *appender) Commit() error {
 	}
 	defer a.head.done()
 	defer a.end()
-	for _, s := range a.held {
-		s.share()
-	}
 	if len(a.items)+len(a.metadata) > 0 {
 		err := a.head.transact(a.items, func(b *wal.Batch) { a.logRest(b) })
 		if err != nil {
@@ -203,5 +228,11 @@ func (a *appender) end() {
 	for _, s := range a.held {
 		s.release()
 	}
-	a.done, a.items, a.exemplars, a.metadata, a.held = true, nil, nil, nil, nil
+	clear(a.items)
+	clear(a.held)
+	if len(a.items) <= maxAppendRoom {
+		*a.room = appendRoom{a.items, a.held}
+		appendRooms.Put(a.room)
+	}
+	a.done, a.room, a.items, a.exemplars, a.metadata, a.held = true, nil, nil, nil, nil, nil
 }

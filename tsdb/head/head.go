@@ -97,7 +97,7 @@ type Head struct {
 
 	// life is held for reading by every call that writes.
 	life   sync.RWMutex
-	closed bool // guarded by life
+	closed atomic.Bool // set under life
 
 	// maintenance is held by Delete, Truncate and Checkpoint.
 	maintenance sync.Mutex
@@ -165,7 +165,7 @@ func (h *Head) window() int64 { return h.settings.Load().Window }
 // running keeps the head open until done. It fails when it is closed.
 func (h *Head) running() error {
 	h.life.RLock()
-	if h.closed {
+	if h.closed.Load() {
 		h.life.RUnlock()
 		return fmt.Errorf("head: %w", storage.ErrClosed)
 	}
@@ -180,10 +180,10 @@ func (h *Head) Close() error {
 	h.StopReplay()
 	h.life.Lock()
 	defer h.life.Unlock()
-	if h.closed {
+	if h.closed.Load() {
 		return storage.ErrClosed
 	}
-	h.closed = true
+	h.closed.Store(true)
 	h.metrics.unregister()
 	return h.log.Close()
 }

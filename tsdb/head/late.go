@@ -25,9 +25,9 @@ type looseItem struct {
 func (h *Head) transact(items []looseItem, more func(*wal.Batch)) error {
 	h.txns.commit.Lock()
 	defer h.txns.commit.Unlock()
-	txn, settled, window := h.txns.next(), h.txns.settled(), h.window()
+	txn, window := h.txns.next(), h.window()
 	b := h.log.Begin()
-	var samples []wal.Sample
+	samples := h.txns.samples[:0]
 	var defined []*series
 	for i := range items {
 		it := &items[i]
@@ -40,7 +40,6 @@ func (h *Head) transact(items []looseItem, more func(*wal.Batch)) error {
 		}
 		newest := s.more.newest
 		loose := s.takeLooseLocked()
-		loose.settle(settled)
 		if it.sample.Kind() != storage.KindFloat {
 			var before *batch.Sample
 			if last := loose.last; last != nil && last.T == newest {
@@ -63,6 +62,9 @@ func (h *Head) transact(items []looseItem, more func(*wal.Batch)) error {
 	b.Columns(0, h.definitions(defined))
 	more(b)
 	b.Samples(samples)
+	if clear(samples); len(samples) <= maxAppendRoom {
+		h.txns.samples = samples[:0]
+	}
 	if _, err := b.Commit(); err != nil {
 		h.takeBack(items, txn)
 		return err
@@ -123,13 +125,14 @@ func (h *Head) countItems(items []looseItem) {
 // or older than what was cut from the head, or of which a column is late: all
 // of its samples become loose ones, in one transaction.
 func (g *group) appendLateLocked(a *rowAppend, r *storage.Row) error {
+	settled := g.head.txns.settled()
 	var items []looseItem
 	var cols []storage.Column
 	for w, word := range a.present {
 		for ; word != 0; word &= word - 1 {
 			c := storage.Column(w<<6 + bits.TrailingZeros64(word))
 			s := g.current.cols[c]
-			g.checkColumnLocked(s)
+			g.checkColumnLocked(s, settled)
 			in := a.sample(r, c)
 			if in.H != nil || in.FH != nil {
 				cell := copyCell(0, in.H, in.FH)
@@ -154,10 +157,14 @@ func (g *group) appendLateLocked(a *rowAppend, r *storage.Row) error {
 	return nil
 }
 
-// checkColumnLocked marks the column of a series as checked.
-func (g *group) checkColumnLocked(s *series) {
+// checkColumnLocked marks the column of a series as checked, and seals what it can
+// of its loose samples.
+func (g *group) checkColumnLocked(s *series, settled uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if loose := s.looseLocked(); loose != nil {
+		loose.settle(settled)
+	}
 	if p := s.placeLocked(g); !p.checked {
 		p.checked = true
 		s.untrackLocked()

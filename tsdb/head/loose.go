@@ -183,15 +183,19 @@ func sortLate(samples []batch.Sample) {
 // readers have the old one.
 func (l *loose) seal(txn uint64) {
 	n := l.settled
-	samples := make([]batch.Sample, n)
-	for i := range samples {
-		samples[i] = l.sample(i)
+	if l.more == nil && !l.late {
+		l.chunks = appendFloats(l.chunks, l.times[:n], l.values[:n], txn)
+	} else {
+		samples := make([]batch.Sample, n)
+		for i := range samples {
+			samples[i] = l.sample(i)
+		}
+		if l.late {
+			sortLate(samples)
+		}
+		l.chunks = appendChunks(l.chunks, samples, txn)
 	}
-	if l.late {
-		sortLate(samples)
-	}
-	l.chunks = appendChunks(l.chunks, samples, txn)
-	l.times, l.values = slices.Clone(l.times[n:]), slices.Clone(l.values[n:])
+	l.times, l.values = tail(l.times, n), tail(l.values, n)
 	if l.more != nil {
 		l.more = &looseMore{cells: slices.Clone(l.more.cells[n:]), starts: slices.Clone(l.more.starts[n:])}
 		if len(l.times) == 0 {
@@ -203,6 +207,12 @@ func (l *loose) seal(txn uint64) {
 	}
 	l.settled, l.late = 0, !slices.IsSorted(l.times)
 	l.chunks = mergeChunks(l.chunks)
+}
+
+// tail returns a copy of s without the first n elements, with room for as many as
+// are sealed at once.
+func tail[T any](s []T, n int) []T {
+	return append(make([]T, 0, max(len(s)-n, looseRows)), s[n:]...)
 }
 
 // filter keeps the samples that keep says, and reports whether any went. The

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/batch"
@@ -42,12 +43,33 @@ func appendChunks(chunks []looseChunk, samples []batch.Sample, txn uint64) []loo
 	return chunks
 }
 
+// appendFloats encodes floats without start timestamps, ascending in time.
+func appendFloats(chunks []looseChunk, times []int64, values []float64, txn uint64) []looseChunk {
+	for len(times) > 0 {
+		n := min(len(times), maxSegmentRows)
+		chunks = appendChunk(chunks, &storage.Batch{Times: times[:n], Values: values[:n]}, txn)
+		times, values = times[n:], values[n:]
+	}
+	return chunks
+}
+
+// chunkRoom is scratch memory for coding chunks.
+type chunkRoom struct {
+	data   []byte
+	times  []int64
+	values []float64
+}
+
+var chunkRooms = sync.Pool{New: func() any { return new(chunkRoom) }}
+
 // appendChunk encodes a batch; histograms that are too much for one chunk are
 // split.
 func appendChunk(chunks []looseChunk, b *storage.Batch, txn uint64) []looseChunk {
 	n := b.Len()
 	c := looseChunk{mint: b.Times[0], maxt: b.Times[n-1], txn: txn, rows: uint16(n), kind: b.Kind, starts: b.StartTimes != nil}
-	data := encoding.AppendTimes(nil, b.Times)
+	room := chunkRooms.Get().(*chunkRoom)
+	defer chunkRooms.Put(room)
+	data := encoding.AppendTimes(room.data[:0], b.Times)
 	var err error
 	switch b.Kind {
 	case storage.KindHistogram:
@@ -64,7 +86,7 @@ func appendChunk(chunks []looseChunk, b *storage.Batch, txn uint64) []looseChunk
 	if c.starts {
 		data = encoding.AppendTimes(data, b.StartTimes)
 	}
-	c.data = slices.Clip(data)
+	room.data, c.data = data, slices.Clone(data)
 	return append(chunks, c)
 }
 
@@ -152,19 +174,47 @@ func mergeChunks(chunks []looseChunk) []looseChunk {
 	if rows < chunkRows || len(chunks)-from < 2 {
 		return chunks
 	}
+	txn, plain := uint64(0), true
+	for i := from; i < len(chunks); i++ {
+		c := &chunks[i]
+		txn = max(txn, c.txn)
+		plain = plain && c.kind == storage.KindFloat && !c.starts && (i == from || c.mint > chunks[i-1].maxt)
+	}
+	if plain {
+		return mergeFloats(chunks, from, txn)
+	}
 	var samples []batch.Sample
-	var txn uint64
 	for i := from; i < len(chunks); i++ {
 		var err error
 		if samples, err = chunks[i].samples(samples); err != nil {
 			return chunks
 		}
-		txn = max(txn, chunks[i].txn)
 	}
 	if !slices.IsSortedFunc(samples, func(a, b batch.Sample) int { return cmp.Compare(a.T, b.T) }) {
 		sortLate(samples)
 	}
 	return appendChunks(slices.Clone(chunks[:from]), samples, txn)
+}
+
+// mergeFloats joins the chunks from one on, which are floats without start
+// timestamps, one after the other in time.
+func mergeFloats(chunks []looseChunk, from int, txn uint64) []looseChunk {
+	room := chunkRooms.Get().(*chunkRoom)
+	defer chunkRooms.Put(room)
+	times, values := room.times[:0], room.values[:0]
+	for i := from; i < len(chunks); i++ {
+		var rest []byte
+		var err error
+		if times, rest, err = encoding.DecodeTimes(times, chunks[i].data); err == nil {
+			values, _, err = encoding.DecodeFloats(values, rest)
+		}
+		if err != nil || len(times) != len(values) {
+			return chunks
+		}
+	}
+	room.times, room.values = times, values
+	// appendFloats encodes into the memory of another room.
+	return appendFloats(slices.Clone(chunks[:from]), times, values, txn)
 }
 
 // filterChunks keeps the samples that keep says; only those of the range are

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"sync"
+
+	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
 // transactions orders the commits of appenders and says what a reader may see
@@ -15,6 +17,8 @@ type transactions struct {
 	// series until the transaction is published or taken back, so transactions
 	// follow each other one by one.
 	commit sync.Mutex
+	// samples is scratch memory of transact, guarded by commit.
+	samples []wal.Sample
 
 	mu struct {
 		sync.Mutex

@@ -263,22 +263,29 @@ func (s *LabelSets) Sweep() {
 	}
 }
 
-// appendPart appends the pairs of a part.
-func appendPart(dst []Pair, pairs string) []Pair {
-	number := func() Symbol {
-		n := uint64(0)
-		for i := 0; ; i++ {
-			b := pairs[i]
-			n |= uint64(b&0x7f) << (7 * i)
-			if b < 0x80 {
-				pairs = pairs[i+1:]
-				return Symbol(n)
-			}
+// takePair takes the first pair from what is left of a part.
+func takePair(pairs string) (p Pair, rest string) {
+	name, pairs := takeSymbol(pairs)
+	value, pairs := takeSymbol(pairs)
+	return Pair{name, value}, pairs
+}
+
+func takeSymbol(pairs string) (n Symbol, rest string) {
+	for i := 0; ; i++ {
+		b := pairs[i]
+		n |= Symbol(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			return n, pairs[i+1:]
 		}
 	}
+}
+
+// appendPart appends the pairs of a part.
+func appendPart(dst []Pair, pairs string) []Pair {
 	for len(pairs) > 0 {
-		name := number()
-		dst = append(dst, Pair{name, number()})
+		var p Pair
+		p, pairs = takePair(pairs)
+		dst = append(dst, p)
 	}
 	return dst
 }
@@ -314,18 +321,27 @@ func (s *LabelSets) Labels(set LabelSet, b *labels.ScratchBuilder) labels.Labels
 
 // Is reports whether the set is ls.
 func (s *LabelSets) Is(set LabelSet, ls labels.Labels) bool {
-	var room [32]Pair
-	pairs := s.Pairs(room[:0], set)
-	if len(pairs) != ls.Len() {
-		return false
-	}
-	i, same := 0, true
+	parts := [2]string{s.part(set.shared).pairs, s.part(set.own).pairs}
+	same := true
 	ls.Range(func(l labels.Label) {
-		p := pairs[i]
-		same = same && s.symbols.String(p.Name) == l.Name && s.symbols.String(p.Value) == l.Value
-		i++
+		if !same {
+			return
+		}
+		// The next label is the next one of a part.
+		for i := range parts {
+			if len(parts[i]) == 0 {
+				continue
+			}
+			p, rest := takePair(parts[i])
+			if s.symbols.String(p.Name) == l.Name {
+				parts[i] = rest
+				same = s.symbols.String(p.Value) == l.Value
+				return
+			}
+		}
+		same = false
 	})
-	return same
+	return same && len(parts[0])+len(parts[1]) == 0
 }
 
 // Value returns the value of a label of a set, "" if it does not have it.
