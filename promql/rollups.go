@@ -202,6 +202,7 @@ func (s *rolledSet) Next() bool {
 	}
 	if s.err == nil {
 		s.err = s.set.Err()
+		s.warnings.Merge(s.set.Warnings())
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // Windows are the windows of a range function at the steps of a query: window i
@@ -69,6 +70,8 @@ type RollupSet interface {
 	Samples() int64
 	// Err returns what ended the sequence early.
 	Err() error
+	// Warnings returns what did not end it. Call it after Next returned false.
+	Warnings() annotations.Annotations
 }
 
 // Bucket is what range functions need to know of the samples of a series in a

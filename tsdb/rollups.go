@@ -10,6 +10,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/block"
@@ -118,6 +119,15 @@ func (db *DB) HasRollups(w storage.Windows) bool {
 	return db.blocks.list.Load().survey.Plan(w, db.head.MinTime()) != nil
 }
 
+// RollupBytes returns the size of all rollups.
+func (db *DB) RollupBytes() int64 {
+	var n int64
+	for _, r := range db.blocks.list.Load().rollups {
+		n += r.Size()
+	}
+	return n
+}
+
 // holdRollups holds the rollups that windows in a time range may need.
 func (q *querier) holdRollups(l *blockList, mint, maxt int64) {
 	if len(l.rollups) == 0 {
@@ -140,12 +150,31 @@ func (q *querier) SelectRollups(ctx context.Context, w storage.Windows, ms ...*l
 	if plan == nil || slices.ContainsFunc(plan.Segments, func(s rollup.Segment) bool { return s.Resolution != 0 && q.rollups[s.Block].Reader == nil }) {
 		return nil
 	}
-	return rollup.Select(ctx, plan, rollup.Places{
+	set := &rollupSet{}
+	set.Set = rollup.Select(ctx, plan, rollup.Places{
 		Rollups: q.rollups,
 		Samples: func(mint, maxt int64) compact.Source {
-			return compact.SetSource(q.Select(ctx, &storage.SelectHints{Mint: mint, Maxt: maxt, Sorted: true}, ms...))
+			part := q.Select(ctx, &storage.SelectHints{Mint: mint, Maxt: maxt, Sorted: true}, ms...)
+			set.samples = append(set.samples, part)
+			return compact.SetSource(part)
 		},
 	}, ms...)
+	return set
+}
+
+// rollupSet has the warnings of the samples that it reads.
+type rollupSet struct {
+	*rollup.Set
+	samples []storage.SeriesSet
+}
+
+// Warnings returns those of all samples.
+func (s *rollupSet) Warnings() annotations.Annotations {
+	var all annotations.Annotations
+	for _, set := range s.samples {
+		all.Merge(set.Warnings())
+	}
+	return all
 }
 
 // rollUpAll makes rollups until none is due. One that meets a damaged block is

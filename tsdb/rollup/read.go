@@ -24,8 +24,8 @@ type Places struct {
 	Samples func(mint, maxt int64) compact.Source
 }
 
-// Set is series with buckets. It implements storage.RollupSet and belongs to one
-// goroutine.
+// Set is series with buckets. It implements storage.RollupSet, but for the
+// warnings of Places.Samples, and belongs to one goroutine.
 type Set struct {
 	plan    *Plan
 	compare func(a, b labels.Labels) int
