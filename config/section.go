@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -24,6 +25,7 @@ type Section struct {
 // Storage is about the database.
 type Storage struct {
 	RetentionRules []RetentionRule `yaml:"retention_rules,omitempty" doc:"How long the samples of some series are kept, shorter or longer than storage.tsdb.retention.time. The first rule that matches a series counts; series that none matches are kept as that setting says. Retention by size or percentage deletes the oldest blocks all the same."`
+	Rollups        []Rollup        `yaml:"rollups,omitempty" doc:"Resolutions that are made of the samples and kept beside them, so that queries over long times read less and history outlives the samples. None by default."`
 	Limits         Limits          `yaml:"limits,omitempty" doc:"Bounds of what becomes a series. Series that there are go on; a scrape keeps its other series."`
 }
 
@@ -31,6 +33,13 @@ type Storage struct {
 type RetentionRule struct {
 	Match Matchers       `yaml:"match" doc:"A selector of series, such as '{job=\"debug\"}'."`
 	Time  model.Duration `yaml:"time" doc:"How long their samples are kept, counted from the newest sample of the database. They disappear from queries when this is over, in steps of two hours, and as soon as they have been written to a block; the disk space is reclaimed in the background."`
+}
+
+// Rollup is a resolution of rollups.
+type Rollup struct {
+	Resolution model.Duration `yaml:"resolution" doc:"The length of time that becomes one bucket, such as 5m or 1h: a multiple of a minute, and of each finer resolution."`
+	After      model.Duration `yaml:"after,omitempty" doc:"The age that samples have at least when they are rolled up. An hour more than storage.tsdb.out_of_order_time_window by default. What comes later is heeded all the same."`
+	Retention  model.Duration `yaml:"retention,omitempty" doc:"How long the rollups are kept, counted from the newest sample of the database. For ever by default. Retention by size or percentage deletes the oldest blocks all the same."`
 }
 
 // Limits are bounds of what becomes a series. 0 is the default.
@@ -104,6 +113,13 @@ func (s *Section) validate(doc *document) error {
 		}
 		if r.Time <= 0 {
 			faults = append(faults, doc.faultAt(at, "time must be above 0, such as 30d"))
+		}
+	}
+	list = child(child(child(doc.root, sectionKey), "storage"), "rollups")
+	for i, r := range s.Storage.Rollups {
+		if d := time.Duration(r.Resolution); d <= 0 || d%time.Minute != 0 {
+			at := place{path: fmt.Sprintf("%s.storage.rollups[%d]", sectionKey, i), line: list.Content[i].Line}
+			faults = append(faults, doc.faultAt(at, "resolution must be a multiple of a minute, such as 5m"))
 		}
 	}
 	if len(faults) > 0 {

@@ -56,6 +56,9 @@ func reloadableStorage(c *config.Config) tsdb.Reloadable {
 	for _, rule := range own.RetentionRules {
 		r.RetentionRules = append(r.RetentionRules, tsdb.RetentionRule{Matchers: rule.Match.List, Time: time.Duration(rule.Time)})
 	}
+	for _, x := range own.Rollups {
+		r.Rollups = append(r.Rollups, tsdb.Rollup{Resolution: time.Duration(x.Resolution), After: time.Duration(x.After), Retention: time.Duration(x.Retention)})
+	}
 	if t := c.Prometheus.StorageConfig.TSDBConfig; t != nil {
 		r.OutOfOrderWindow = time.Duration(t.OutOfOrderTimeWindow) * time.Millisecond
 		if t.Retention != nil {

@@ -109,11 +109,13 @@ storage: {tsdb: {retention: {time: 30d, size: 1GB}}}
 gnomon:
   storage:
     retention_rules: [{match: 'x{job="a"}', time: 2d}]
+    rollups: [{resolution: 5m, after: 6h, retention: 90d}, {resolution: 1h}]
     limits: {series: 1, series_per_job: 2, labels_per_series: 3, label_name_length: -1, label_value_length: 5}
 `)
 	require.Equal(t, "30d or 1GiB", retentionText(r))
 	require.Len(t, r.RetentionRules, 1)
 	require.Equal(t, 48*time.Hour, r.RetentionRules[0].Time)
 	require.Len(t, r.RetentionRules[0].Matchers, 2)
+	require.Equal(t, []tsdb.Rollup{{Resolution: 5 * time.Minute, After: 6 * time.Hour, Retention: 90 * 24 * time.Hour}, {Resolution: time.Hour}}, r.Rollups)
 	require.Equal(t, []int{1, 2, 3, -1, 5}, []int{r.MaxSeries, r.MaxSeriesPerJob, r.MaxLabels, r.MaxLabelNameBytes, r.MaxLabelValueBytes})
 }
