@@ -10,6 +10,7 @@
 //	head       what is not in a block yet
 //	block      immutable files over a time range
 //	compact    which blocks to join, and joining them
+//	rollup     buckets of five minutes and an hour: which to make, making and reading
 //	batch      the union of what several parts know of a series
 //
 // # Files
@@ -28,13 +29,9 @@
 // are joined by threes into longer ones, overlapping ones first, and deleted
 // when retention by time or size says so.
 //
-// Exemplars are in the head, the newest max_exemplars of them, and go to the block
-// of their own timestamp if their series has samples there. Metadata goes to each
-// block that its series is in. Blocks are read for both.
-//
-// A deletion is a tombstone beside a block, or in the log, and takes effect at
-// once; so do the rules of retention. Blocks of which enough is deleted are
-// written anew in the background.
+// Where rollups are configured, buckets are made of the samples of a day, or of
+// four, once they are in blocks, into blocks of their own. They have retention
+// of their own, and queries read them where they tell what is asked for.
 //
 // Every step leaves a state that opening understands. A block that was written
 // while the log still has its samples does no harm: the parts of a series are

@@ -22,7 +22,6 @@ type seriesWriter struct {
 	w         *block.Writer
 	align     int64
 	timelines *Timelines
-	exemplars *keeper
 
 	// The samples of the series: of all the timestamps, and the start timestamps
 	// if any has one; of those of a kind the values.
@@ -66,9 +65,7 @@ func (sw *seriesWriter) write(s *Series) (bool, error) {
 		}
 		from = end
 	}
-	_, err := sw.w.AddSeries(&block.Series{
-		Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks, Exemplars: sw.exemplars.keep(s.Exemplars),
-	})
+	_, err := sw.w.AddSeries(&block.Series{Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks})
 	clear(sw.hs)
 	clear(sw.fhs)
 	return true, err
