@@ -101,7 +101,16 @@ func indexLogs(ctx context.Context, f *folder, length int64, maxExemplars int, d
 	if !bounded {
 		from = math.MinInt64
 	}
-	x := newIndexer(logs, heads, from, length, maxExemplars, damaged)
+	x := &indexer{
+		logIndex:  &logIndex{logs: logs, chunks: heads, from: from, length: length},
+		ranges:    map[int64]*logRange{},
+		undefined: map[chunks.HeadSeriesRef]int{},
+		metadata:  map[uint32]metadata.Metadata{},
+		deleted:   map[uint32]tombstones.Intervals{},
+		exemplars: newExemplarRing(maxExemplars),
+		hash:      xxhash.New(),
+		damaged:   damaged,
+	}
 	d := newLogDecoder(x)
 	err = logs.read(ctx, func(s *promSegment, rec []byte) error {
 		_, _ = x.hash.Write(rec) // never fails
@@ -123,19 +132,6 @@ func indexLogs(ctx context.Context, f *folder, length int64, maxExemplars int, d
 		return nil, err
 	}
 	return x.finish(), nil
-}
-
-func newIndexer(logs *promLogs, heads *headChunks, from, length int64, maxExemplars int, damaged func(error)) *indexer {
-	return &indexer{
-		logIndex:  &logIndex{logs: logs, chunks: heads, from: from, length: length},
-		ranges:    map[int64]*logRange{},
-		undefined: map[chunks.HeadSeriesRef]int{},
-		metadata:  map[uint32]metadata.Metadata{},
-		deleted:   map[uint32]tombstones.Intervals{},
-		exemplars: newExemplarRing(maxExemplars),
-		hash:      xxhash.New(),
-		damaged:   damaged,
-	}
 }
 
 // finish puts the series in order.
