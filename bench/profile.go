@@ -8,7 +8,7 @@ import (
 
 // heapProfileBytes is the distance of the samples of a heap profile: finer than usual, since the
 // memory per series is what one wants to see.
-const heapProfileBytes = 4096
+const heapProfileBytes = 64 << 10
 
 // measureProfiled is measure, with a CPU profile of the work if a file is named.
 func measureProfiled(file string, work func() error) (cost, error) {

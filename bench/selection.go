@@ -80,7 +80,7 @@ func timeSelections(j job, e engine, maxt int64, where string, v values) error {
 	if j.Tiny {
 		times = 1
 	} else if j.Profile != "" {
-		times *= 20
+		times *= 4
 	}
 	file := j.Profile
 	if file != "" {
