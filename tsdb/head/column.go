@@ -190,18 +190,21 @@ func (c *columnBuffer) readWindow(w *windowView, s *series, col uint32) {
 		return
 	}
 	w.floats(c.values, col)
-	if len(w.layouts) == 1 && len(w.uneven) == 0 {
+	if len(w.layouts) == 1 && w.onlyFloats(col) {
 		if w.layouts[0].layout.series(col) == s {
 			c.fillFloats()
 		}
 		return
 	}
-	floats := 0
+	floats, uneven := 0, w.uneven
 	for r := range rows {
+		var u *unevenRow
+		if len(uneven) > 0 && uneven[0].row == r {
+			u, uneven = &uneven[0], uneven[1:]
+		}
 		if w.layout(r).series(col) != s {
 			continue
 		}
-		u := w.unevenRow(r)
 		if u.hasFloat(col) {
 			c.kinds[r] = cellFloat
 			floats++

@@ -246,6 +246,17 @@ func (w *windowView) unevenRow(r int) *unevenRow {
 	return &w.uneven[i]
 }
 
+// onlyFloats reports whether a column has a float in every row, and no start
+// timestamp.
+func (w *windowView) onlyFloats(col uint32) bool {
+	for i := range w.uneven {
+		if u := &w.uneven[i]; !u.hasFloat(col) || u.start(col) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (u *unevenRow) hasFloat(col uint32) bool {
 	return u == nil || u.floats == nil || u.floats.Has(storage.Column(col))
 }
