@@ -54,6 +54,83 @@ func BenchmarkDecodeFloats(b *testing.B) {
 	}
 }
 
+// benchPage are the columns of histograms and of what lies beside them in a scrape: half of
+// them constant.
+func benchPage(rows int) []pageColumn {
+	var out []pageColumn
+	for range 20 {
+		rng := rand.New(rand.NewPCG(7, uint64(len(out))))
+		total := make([]float64, rows)
+		for bucket := range 12 {
+			counter := 0.0
+			for i := range total {
+				if rng.IntN(10) == 0 && bucket%3 == 0 {
+					counter++
+				}
+				total[i] += counter
+			}
+			neighbour := len(out) - 1
+			if bucket == 0 {
+				neighbour = -1
+			}
+			out = append(out, pageColumn{append([]float64(nil), total...), neighbour})
+		}
+		for _, c := range benchColumns(rows) {
+			out = append(out, pageColumn{c.values, -1})
+		}
+		for i := range 18 {
+			out = append(out, pageColumn{series(rows, func(int) float64 { return float64(i) }), -1})
+		}
+	}
+	return out
+}
+
+func BenchmarkPage(b *testing.B) {
+	for _, rows := range []int{120, 480} {
+		columns := benchPage(rows)
+		samples := rows * len(columns)
+		w := writePage(columns)
+		heads, payload := w.AppendHeads(nil), append([]byte(nil), w.Payload()...)
+		b.Run(fmt.Sprintf("rows=%d/append", rows), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Reset()
+				for _, c := range columns {
+					w.AppendFloats(c.values, c.neighbour)
+				}
+			}
+			reportSample(b, samples)
+			b.ReportMetric(float64(len(heads)+len(payload))/float64(samples), "B/sample")
+		})
+		p, err := OpenPage(heads)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var d Decoder
+		dst := make([]float64, 0, rows)
+		b.Run(fmt.Sprintf("rows=%d/decode", rows), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for number := range columns {
+					if _, err := d.Floats(dst, p, payload, number); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			reportSample(b, samples)
+		})
+		b.Run(fmt.Sprintf("rows=%d/open", rows), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := OpenPage(heads); err != nil {
+					b.Fatal(err)
+				}
+			}
+			reportSample(b, samples)
+		})
+	}
+}
+
 func BenchmarkHistograms(b *testing.B) {
 	const rows = 120
 	hs := histogramColumn(rows)

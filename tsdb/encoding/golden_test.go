@@ -6,11 +6,14 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/stretchr/testify/require"
 )
 
@@ -34,9 +37,25 @@ func goldenEncodings(t *testing.T) string {
 	fhs, err := AppendFloatHistograms(nil, floatHistogramColumn(20))
 	require.NoError(t, err)
 	fmt.Fprintf(&out, "float histograms column: %x\n", fhs)
+	page := writePage(goldenPage())
+	fmt.Fprintf(&out, "page heads: %x\n", page.AppendHeads(nil))
+	fmt.Fprintf(&out, "page payload: %x\n", page.Payload())
 	fmt.Fprintf(&out, "histogram single: %x\n", AppendHistogram(nil, histogramColumn(20)[10]))
 	fmt.Fprintf(&out, "float histogram single: %x\n", AppendFloatHistogram(nil, floatHistogramColumn(20)[10]))
 	return out.String()
+}
+
+// goldenPage are columns of which some are told by others, and some have the blocks of others.
+func goldenPage() []pageColumn {
+	rng := rand.New(rand.NewPCG(11, 12))
+	lower, upper, count := series(60, func(int) float64 { return 0 }), series(60, func(int) float64 { return 0 }), series(60, func(int) float64 { return 0 })
+	for i := 1; i < 60; i++ {
+		a, b := float64(rng.IntN(4)), float64(rng.IntN(3)/2)
+		lower[i], upper[i], count[i] = lower[i-1]+a, upper[i-1]+a+b, count[i-1]+a+b
+	}
+	other := series(60, func(i int) float64 { return lower[i] + 1000 })
+	tail := append(series(20, func(i int) float64 { return lower[i] / 10 }), math.Float64frombits(value.StaleNaN))
+	return []pageColumn{{lower, -1}, {upper, 0}, {count, 1}, {other, -1}, {series(60, func(int) float64 { return 5 }), -1}, {tail, -1}, {nil, -1}}
 }
 
 // TestGolden holds the encoder to the bytes of version 1. A better encoder may change what it
@@ -74,6 +93,14 @@ func TestGoldenDecodes(t *testing.T) {
 		got, _, err := DecodeTimes(nil, golden["times "+name])
 		require.NoError(t, err, name)
 		require.Equal(t, times, got, name)
+	}
+	p, err := OpenPage(golden["page heads"])
+	require.NoError(t, err)
+	var d Decoder
+	for number, c := range goldenPage() {
+		got, err := d.Floats(nil, p, golden["page payload"], number)
+		require.NoError(t, err)
+		requireBits(t, c.values, got, number)
 	}
 	hs, _, err := DecodeHistograms(nil, golden["histograms column"])
 	require.NoError(t, err)

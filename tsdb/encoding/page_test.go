@@ -200,3 +200,68 @@ func TestPageErrors(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.Panics(t, func() { w.AppendFloats([]float64{1}, w.Columns()) })
 }
+
+// TestPageLimits has columns of MaxRows rows that lie together.
+func TestPageLimits(t *testing.T) {
+	counter := series(MaxRows, func(i int) float64 { return float64(i * (i % 7)) })
+	upper := series(MaxRows, func(i int) float64 { return counter[i] + float64(i/3) })
+	w := writePage([]pageColumn{{counter, -1}, {upper, 0}, {counter, 0}})
+	p, err := OpenPage(w.AppendHeads(nil))
+	require.NoError(t, err)
+	var d Decoder
+	for number, want := range [][]float64{counter, upper, counter} {
+		got, err := d.Floats(nil, p, w.Payload(), number)
+		require.NoError(t, err)
+		requireBits(t, want, got, number)
+	}
+	require.Panics(t, func() { w.AppendFloats(append(counter, 1), -1) })
+}
+
+// TestDecoderOfSeveralPages uses one decoder for pages in turns.
+func TestDecoderOfSeveralPages(t *testing.T) {
+	columns := pageColumns()
+	var d Decoder
+	var pages []*Page
+	var payloads [][]byte
+	for shift := range 3 {
+		moved := make([]pageColumn, len(columns))
+		for i, c := range columns {
+			moved[i] = pageColumn{series(len(c.values), func(r int) float64 { return c.values[r] * float64(shift+1) }), c.neighbour}
+		}
+		w := writePage(moved)
+		p, err := OpenPage(w.AppendHeads(nil))
+		require.NoError(t, err)
+		pages, payloads = append(pages, p), append(payloads, w.Payload())
+	}
+	for number, c := range columns {
+		for shift, p := range pages {
+			got, err := d.Floats(nil, p, payloads[shift], number)
+			require.NoError(t, err)
+			requireBits(t, series(len(c.values), func(r int) float64 { return c.values[r] * float64(shift+1) }), got, number)
+		}
+	}
+}
+
+// TestNoAllocations pins that coders with memory of their own take no more.
+func TestNoAllocations(t *testing.T) {
+	columns := pageColumns()
+	w := writePage(columns)
+	p, err := OpenPage(w.AppendHeads(nil))
+	require.NoError(t, err)
+	payload := append([]byte(nil), w.Payload()...)
+	require.Zero(t, testing.AllocsPerRun(5, func() {
+		w.Reset()
+		for _, c := range columns {
+			w.AppendFloats(c.values, c.neighbour)
+		}
+	}))
+	var d Decoder
+	values := make([]float64, 0, 1000)
+	require.Zero(t, testing.AllocsPerRun(5, func() {
+		for number := range columns {
+			if _, err := d.Floats(values, p, payload, number); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}))
+}

@@ -46,6 +46,7 @@ type intShape struct {
 	least              int64 // But for the first.
 	minDelta, maxDelta int64
 	divisor            int64 // Of all deltas, 1 or more.
+	changes            int   // Deltas that are not 0.
 }
 
 // shapeOf returns the shape of two integers or more.
@@ -57,7 +58,8 @@ func shapeOf(x []int64) intShape {
 		d := v - prev
 		s.least, most = min(s.least, v), max(most, v)
 		s.minDelta, s.maxDelta = min(s.minDelta, d), max(s.maxDelta, d)
-		if d != 0 && divisor != 1 {
+		s.changes += int(uint64(d|-d) >> 63)
+		if divisor != 1 && d != 0 {
 			divisor = commonDivisor(divisor, uint64(max(d, -d)))
 		}
 		prev = v
@@ -136,7 +138,12 @@ func (p *planner) plan(x, neighbour []int64, grid bool) streamPlan {
 	}
 	out.flags &^= streamEmpty
 	out.size = -1
-	sizes := p.measure(x, &s, grid)
+	var sizes [predictors]int
+	if s.changes <= len(x)/16 && !grid {
+		sizes = p.measureSparse(x, &s)
+	} else {
+		sizes = p.measure(x, &s, grid)
+	}
 	for predictor, size := range sizes[:predictNeighbour] {
 		if size == 0 {
 			continue // Not tried.
@@ -241,6 +248,39 @@ func (p *planner) measure(x []int64, s *intShape, grid bool) (sizes [predictors]
 				sizes[q] += size
 			}
 		}
+	}
+	return sizes
+}
+
+// measureSparse is measure for integers that seldom change: then the deltas are the smallest, and
+// take a few bytes each, and neither their second differences nor a frame is worth the look.
+func (p *planner) measureSparse(x []int64, s *intShape) (sizes [predictors]int) {
+	predictor := predictDelta
+	if s.minDelta == 0 {
+		predictor = predictDeltaMin
+	}
+	p.plans[predictor] = p.plans[predictor][:0]
+	counts := &p.counts[predictor]
+	for from := 1; from < len(x); from += blockRows {
+		end := min(from+blockRows, len(x))
+		*counts = [65]uint8{}
+		prev, zeroes := x[from-1], end-from
+		for _, v := range x[from:end] {
+			if v == prev {
+				continue
+			}
+			r := uint64(v - prev)
+			if predictor == predictDelta {
+				r = zigzag(v - prev)
+			}
+			counts[bits.Len64(r)]++
+			zeroes--
+			prev = v
+		}
+		counts[0] = uint8(zeroes)
+		b, size := planBlock(counts, end-from)
+		p.plans[predictor] = append(p.plans[predictor], b)
+		sizes[predictor] += size
 	}
 	return sizes
 }
