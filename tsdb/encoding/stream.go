@@ -219,9 +219,10 @@ func (p *planner) measure(x []int64, s *intShape, grid bool) (sizes [predictors]
 			p.plans[q] = p.plans[q][:0]
 		}
 	}
-	// If the integers do not fall, then deltas are as short as anything else, and need no sign.
+	// If the integers do not fall, then deltas are as short as what a frame has, and need no
+	// sign; if they do, then deltas with a sign are as short, all in all, as those above the least.
 	rising := s.minDelta >= 0
-	try := [predictors]bool{predictFrame: !rising, predictDelta: !rising, predictDeltaMin: true, predictDelta2: true, predictGrid: grid}
+	try := [predictors]bool{predictFrame: !rising, predictDelta: !rising, predictDeltaMin: rising, predictDelta2: true, predictGrid: grid}
 	expected, step := x[0], int64(0)
 	if grid {
 		step = gridStep(x)
@@ -301,15 +302,13 @@ func (p *planner) countRising(x []int64, prev, delta int64, s *intShape) {
 // countAny is countRising for any integers.
 func (p *planner) countAny(x []int64, prev, delta int64, s *intShape) {
 	p.counts[predictFrame], p.counts[predictDelta] = [65]uint8{}, [65]uint8{}
-	p.counts[predictDeltaMin], p.counts[predictDelta2] = [65]uint8{}, [65]uint8{}
-	ofFrame, ofDelta := &p.counts[predictFrame], &p.counts[predictDelta]
-	ofMin, of2 := &p.counts[predictDeltaMin], &p.counts[predictDelta2]
-	least, leastDelta := s.least, s.minDelta
+	p.counts[predictDelta2] = [65]uint8{}
+	ofFrame, ofDelta, of2 := &p.counts[predictFrame], &p.counts[predictDelta], &p.counts[predictDelta2]
+	least := s.least
 	for _, v := range x {
 		d := v - prev
 		ofFrame[bits.Len64(uint64(v-least))]++
 		ofDelta[bits.Len64(zigzag(d))]++
-		ofMin[bits.Len64(uint64(d-leastDelta))]++
 		of2[bits.Len64(zigzag(d-delta))]++
 		prev, delta = v, d
 	}
