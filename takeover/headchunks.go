@@ -100,6 +100,11 @@ func readHeadFile(ctx context.Context, file string, each func(c *headChunk)) (of
 	if err != nil || info.Size() == 0 {
 		return 0, err
 	}
+	return scanHeadChunks(ctx, f, info.Size(), each)
+}
+
+// scanHeadChunks reads the content of a file.
+func scanHeadChunks(ctx context.Context, f io.Reader, size int64, each func(c *headChunk)) (off int64, err error) {
 	r := bufio.NewReaderSize(f, 1<<20)
 	header := make([]byte, headFileHeader)
 	if _, err := io.ReadFull(r, header); err != nil {
@@ -111,7 +116,7 @@ func readHeadFile(ctx context.Context, file string, each func(c *headChunk)) (of
 	var c headChunk
 	var buf bytes.Buffer
 	for off = headFileHeader; ctx.Err() == nil; {
-		n, err := c.read(r, &buf, info.Size()-off)
+		n, err := c.read(r, &buf, size-off)
 		if n == 0 || err != nil {
 			return off, err
 		}

@@ -101,16 +101,7 @@ func indexLogs(ctx context.Context, f *folder, length int64, maxExemplars int, d
 	if !bounded {
 		from = math.MinInt64
 	}
-	x := &indexer{
-		logIndex:  &logIndex{logs: logs, chunks: heads, from: from, length: length},
-		ranges:    map[int64]*logRange{},
-		undefined: map[chunks.HeadSeriesRef]int{},
-		metadata:  map[uint32]metadata.Metadata{},
-		deleted:   map[uint32]tombstones.Intervals{},
-		exemplars: newExemplarRing(maxExemplars),
-		hash:      xxhash.New(),
-		damaged:   damaged,
-	}
+	x := newIndexer(logs, heads, from, length, maxExemplars, damaged)
 	d := newLogDecoder(x)
 	err = logs.read(ctx, func(s *promSegment, rec []byte) error {
 		_, _ = x.hash.Write(rec) // never fails
@@ -132,6 +123,19 @@ func indexLogs(ctx context.Context, f *folder, length int64, maxExemplars int, d
 		return nil, err
 	}
 	return x.finish(), nil
+}
+
+func newIndexer(logs *promLogs, heads *headChunks, from, length int64, maxExemplars int, damaged func(error)) *indexer {
+	return &indexer{
+		logIndex:  &logIndex{logs: logs, chunks: heads, from: from, length: length},
+		ranges:    map[int64]*logRange{},
+		undefined: map[chunks.HeadSeriesRef]int{},
+		metadata:  map[uint32]metadata.Metadata{},
+		deleted:   map[uint32]tombstones.Intervals{},
+		exemplars: newExemplarRing(maxExemplars),
+		hash:      xxhash.New(),
+		damaged:   damaged,
+	}
 }
 
 // finish puts the series in order.

@@ -144,10 +144,15 @@ func (s *promSegment) read(ctx context.Context, each func(s *promSegment, rec []
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
+	return s.scan(ctx, f, info.Size(), each, damaged)
+}
+
+// scan reads the content of the segment.
+func (s *promSegment) scan(ctx context.Context, f io.ReaderAt, size int64, each func(s *promSegment, rec []byte) error, damaged func(*logDamage)) error {
 	// held is the last damage until it is known whether anything follows it.
 	var held *logDamage
-	for off := int64(0); off >= 0 && off < info.Size(); {
-		r := wlog.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, off, info.Size()-off), 1<<20))
+	for off := int64(0); off >= 0 && off < size; {
+		r := wlog.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, off, size-off), 1<<20))
 		for r.Next() {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -166,7 +171,7 @@ func (s *promSegment) read(ctx context.Context, each func(s *promSegment, rec []
 		if held == nil {
 			held = &logDamage{file: s.file, offset: off + r.Offset(), err: reason(r.Err())}
 		}
-		off = nextRecordPage(f, off+max(r.Offset(), 1), info.Size())
+		off = nextRecordPage(f, off+max(r.Offset(), 1), size)
 	}
 	if held != nil {
 		held.torn = s.last
