@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,7 +61,8 @@ func TestConcurrentLife(t *testing.T) {
 			}
 		}
 	})
-	others.Go(func() { writeLate(t, db, done) })
+	var written atomic.Int64 // rows that all writers have written
+	others.Go(func() { writeLate(t, db, &written, done) })
 	// The writers go on together, so that none is as late as the head is cut:
 	// rows that late are single samples, and a reader may miss them and see
 	// later ones.
@@ -75,6 +77,7 @@ func TestConcurrentLife(t *testing.T) {
 		}
 		all.Go(func() { writeTransactions(t, db, from, from+round) })
 		all.Wait()
+		written.Store(int64(from + round))
 	}
 	close(done)
 	others.Wait()
@@ -150,9 +153,10 @@ func writeTransactions(t *testing.T, db *DB, from, to int) {
 	}
 }
 
-// writeLate appends samples far behind the others, which the blocks are asked
-// about.
-func writeLate(t *testing.T, db *DB, done chan struct{}) {
+// writeLate appends samples behind the rows that are written, which the blocks
+// are asked about. None is ahead: that would have the head cut before the rows
+// come.
+func writeLate(t *testing.T, db *DB, written *atomic.Int64, done chan struct{}) {
 	for i := 0; ; i++ {
 		select {
 		case <-done:
@@ -160,7 +164,7 @@ func writeLate(t *testing.T, db *DB, done chan struct{}) {
 		default:
 		}
 		app := db.Appender(context.Background())
-		ts := aligned + int64(i*7919%400)*15_000 + 1
+		ts := aligned + int64(i)*7919%max(written.Load(), 1)*15_000 + 1
 		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "late", "i", fmt.Sprint(i%3)), ts, float64(ts)); err != nil {
 			t.Errorf("late sample: %v", err)
 		}

@@ -101,12 +101,19 @@ func (db *DB) writeHead(ctx context.Context, dir string, mint, maxt, rowMint int
 	defer q.Close()
 	target := db.target(dir)
 	target.Meta.MinTime, target.Meta.MaxTime = mint, maxt
+	target.Exemplars.Expected = q.CountExemplars()
 	target.Meta.Stats.NumGroups = uint64(db.head.Groups())
 	return compact.Write(ctx, target, []compact.Source{compact.SetSource(q.SelectOrdered(ctx, block.Compare))})
 }
 
 func (db *DB) target(dir string) compact.Target {
-	return compact.Target{FS: db.opts.FS, Dir: dir, Now: db.opts.Now(), AlignMillis: db.opts.MinBlockDuration.Milliseconds()}
+	return compact.Target{
+		FS: db.opts.FS, Dir: dir, Now: db.opts.Now(), AlignMillis: db.opts.MinBlockDuration.Milliseconds(),
+		Exemplars: compact.Exemplars{
+			PerSeries: db.opts.SeriesExemplars, Total: db.opts.BlockExemplars,
+			Dropped: func(n int) { db.metrics.exemplarsDropped.Add(float64(n)) },
+		},
+	}
 }
 
 // truncateHead removes from head and log what was cut, once the queriers that

@@ -33,6 +33,14 @@
 // four, once they are in blocks, into blocks of their own. They have retention
 // of their own, and queries read them where they tell what is asked for.
 //
+// Exemplars are in the head, the newest max_exemplars of them, and go to the block
+// of their own timestamp if their series has samples there. Metadata goes to each
+// block that its series is in. Blocks are read for both.
+//
+// A deletion is a tombstone beside a block, or in the log, and takes effect at
+// once; so do the rules of retention. Blocks of which enough is deleted are
+// written anew in the background.
+//
 // Every step leaves a state that opening understands. A block that was written
 // while the log still has its samples does no harm: the parts of a series are
 // merged on reading, one sample per timestamp, so nothing is seen twice.

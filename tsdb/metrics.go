@@ -16,6 +16,7 @@ type metrics struct {
 	compactionsTriggered                prometheus.Counter
 	timeRetentions, sizeRetentions      prometheus.Counter
 	ruleExpirations, reclaimed          prometheus.Counter
+	exemplarsDropped                    prometheus.Counter
 	compactionSeconds, tombstoneCleanup prometheus.Histogram
 	rollups, rollupsFailed              prometheus.Counter
 }
@@ -31,6 +32,7 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	m.sizeRetentions = m.counter("prometheus_tsdb_size_retentions_total", "The number of blocks that were deleted because the maximum size was exceeded.")
 	m.ruleExpirations = m.counter("gnomon_tsdb_retention_rule_expirations_total", "Total number of times that samples of a block were deleted because they were over the time of their retention rule.")
 	m.reclaimed = m.counter("gnomon_tsdb_blocks_reclaimed_total", "Total number of blocks that were written anew in the background without what was deleted.")
+	m.exemplarsDropped = m.counter("gnomon_tsdb_block_exemplars_dropped_total", "Total number of exemplars that were left out of a block because it, or their series in it, had too many.")
 	m.compactionSeconds = m.histogram("prometheus_tsdb_compaction_duration_seconds", "Duration of joining blocks.", prometheus.ExponentialBuckets(1, 2, 14))
 	m.tombstoneCleanup = m.histogram("prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to write blocks anew without what was deleted.", prometheus.ExponentialBuckets(0.1, 4, 10))
 	m.rollups = m.counter("gnomon_tsdb_rollups_total", "The number of rollups that were made.")

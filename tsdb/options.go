@@ -74,6 +74,10 @@ type Options struct {
 	// and a day.
 	ReclaimShare float64
 	ReclaimAge   time.Duration
+	// SeriesExemplars and BlockExemplars bound the exemplars of a series in a
+	// block, and of a block; 0 is 500, and a million. What is too much is left out
+	// evenly.
+	SeriesExemplars, BlockExemplars int
 	// MaintenanceInterval is how often blocks are cut, compacted, deleted and
 	// looked for on disk; 0 is a minute, negative is never: call Maintain.
 	MaintenanceInterval time.Duration
@@ -266,6 +270,9 @@ func (o Options) validate() error {
 	}
 	if o.WALSync.Always && o.WALSync.Never {
 		errs = append(errs, errors.New("log sync is both always and never"))
+	}
+	if o.SeriesExemplars < 0 || o.BlockExemplars < 0 {
+		errs = append(errs, fmt.Errorf("bounds of exemplars in blocks are negative: %d of a series, %d of a block", o.SeriesExemplars, o.BlockExemplars))
 	}
 	if o.ReclaimShare < 0 || o.ReclaimAge < 0 {
 		errs = append(errs, fmt.Errorf("deletions are reclaimed from a share of %v or after %v, which must not be negative", o.ReclaimShare, o.ReclaimAge))

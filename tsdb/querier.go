@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -20,7 +21,8 @@ import (
 // querier is a snapshot of blocks and head. The head comes last: where both
 // have a sample, it is the same.
 type querier struct {
-	parts []storage.Querier
+	blocks *blockSet
+	parts  []storage.Querier
 	// rollups are the rollups that may be of use, survey what they know, and
 	// recent is where the head begins.
 	rollups []scan.Block
@@ -33,8 +35,8 @@ func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
 	if err := db.running(); err != nil {
 		return nil, err
 	}
-	q := &querier{}
 	s := db.blocks
+	q := &querier{blocks: s}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for i, r := range s.readers() {
@@ -124,12 +126,45 @@ func (q *querier) union(hints *storage.LabelHints, of func(storage.Querier) ([]s
 	return all, warnings, nil
 }
 
-// Exemplars returns the head's exemplars: blocks have none.
+// Exemplars returns the union of the exemplars.
 func (q *querier) Exemplars(ctx context.Context, selectors ...[]*labels.Matcher) ([]storage.ExemplarSeries, error) {
-	return q.parts[len(q.parts)-1].Exemplars(ctx, selectors...)
+	var all []storage.ExemplarSeries
+	for _, p := range q.parts {
+		some, err := p.Exemplars(ctx, selectors...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return batch.MergeExemplarSeries(all), nil
 }
 
-// Metadata returns what the head knows of families.
+// Metadata returns the union of what head and blocks know of families, what is
+// newest first. The range does not matter.
 func (q *querier) Metadata(ctx context.Context, family string) (map[string][]metadata.Metadata, error) {
-	return q.parts[len(q.parts)-1].Metadata(ctx, family)
+	all, err := q.parts[len(q.parts)-1].Metadata(ctx, family)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range slices.Backward(q.blocks.readers()) {
+		part, err := scan.NewQuerier(r, 1, math.MinInt64, math.MaxInt64)
+		if errors.Is(err, block.ErrClosed) {
+			continue // retention or a join came between
+		}
+		if err != nil {
+			return nil, err
+		}
+		some, err := part.Metadata(ctx, family)
+		if err = errors.Join(err, part.Close()); err != nil {
+			return nil, err
+		}
+		for name, list := range some {
+			for _, m := range list {
+				if !slices.Contains(all[name], m) {
+					all[name] = append(all[name], m)
+				}
+			}
+		}
+	}
+	return all, nil
 }

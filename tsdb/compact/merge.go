@@ -27,17 +27,24 @@ type Target struct {
 	Meta block.Meta
 	// AlignMillis is the length of the ranges at which timelines are divided.
 	AlignMillis int64
+	// Exemplars bounds those of the block.
+	Exemplars Exemplars
 }
 
 // Write makes a block of the union of sources. Where two have a sample at the
 // same time, the earlier source wins. Without any sample there is no block, and
 // the meta's ULID is zero.
 func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) {
-	return t.Make(func(w *block.Writer) (bool, error) {
-		sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: NewTimelines(w)}
+	keeper := newKeeper(t.Exemplars)
+	meta, err := t.Make(func(w *block.Writer) (bool, error) {
+		sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: NewTimelines(w), exemplars: keeper}
 		n, err := writeSeries(ctx, sw, Union(sources...))
 		return n > 0, err
 	})
+	if err == nil && keeper.dropped > 0 && t.Exemplars.Dropped != nil {
+		t.Exemplars.Dropped(keeper.dropped)
+	}
+	return meta, err
 }
 
 // Make makes a block of what fill writes. If fill fails or does not want it
@@ -99,7 +106,9 @@ func Merge(ctx context.Context, t Target, readers []*block.Reader) (block.Meta, 
 	slices.SortFunc(ordered, func(a, b *block.Reader) int { return b.Meta().ULID.Compare(a.Meta().ULID) })
 	t.Meta = joined(ordered)
 	sources := make([]Source, len(ordered))
+	t.Exemplars.Expected = 0
 	for i, r := range ordered {
+		t.Exemplars.Expected += int(r.Meta().Stats.NumExemplars)
 		sources[i] = BlockSource(r, uint32(i+1), math.MinInt64, math.MaxInt64)
 	}
 	return Write(ctx, t, sources)

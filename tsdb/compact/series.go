@@ -22,6 +22,7 @@ type seriesWriter struct {
 	w         *block.Writer
 	align     int64
 	timelines *Timelines
+	exemplars *keeper
 
 	// The samples of the series: of all the timestamps, and the start timestamps
 	// if any has one; of those of a kind the values.
@@ -65,7 +66,9 @@ func (sw *seriesWriter) write(s *Series) (bool, error) {
 		}
 		from = end
 	}
-	_, err := sw.w.AddSeries(&block.Series{Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks})
+	_, err := sw.w.AddSeries(&block.Series{
+		Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks, Exemplars: sw.exemplars.keep(s.Exemplars),
+	})
 	clear(sw.hs)
 	clear(sw.fhs)
 	return true, err

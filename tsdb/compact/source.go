@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
 
@@ -24,7 +25,9 @@ type Source interface {
 type Series struct {
 	Labels   labels.Labels
 	Metadata metadata.Metadata
-	Batches  storage.BatchIterator
+	// Exemplars are in ascending order of time.
+	Exemplars []exemplar.Exemplar
+	Batches   storage.BatchIterator
 }
 
 // BlockSource reads a block, without what was deleted up to now. The caller
@@ -42,6 +45,7 @@ type blockSource struct {
 	next       uint32
 	builder    labels.ScratchBuilder
 	entry      block.SeriesEntry
+	exemplars  []exemplar.Exemplar
 	chunks     scan.Chunks
 	err        error
 }
@@ -53,13 +57,16 @@ func (s *blockSource) Next() bool {
 	if s.err = s.block.Reader.Series(s.next, &s.builder, &s.entry); s.err != nil {
 		return false
 	}
+	if s.exemplars, s.err = s.block.Exemplars(s.next, &s.entry, s.mint, s.maxt); s.err != nil {
+		return false
+	}
 	s.chunks.Reset(&s.block, s.next, s.entry.Chunks, s.mint, s.maxt)
 	s.next++
 	return true
 }
 
 func (s *blockSource) Series() Series {
-	return Series{Labels: s.entry.Labels, Metadata: s.entry.Metadata, Batches: &s.chunks}
+	return Series{Labels: s.entry.Labels, Metadata: s.entry.Metadata, Exemplars: s.exemplars, Batches: &s.chunks}
 }
 
 func (s *blockSource) Err() error { return s.err }
@@ -81,6 +88,9 @@ func (s *setSource) Series() Series {
 	out := Series{Labels: series.Labels(), Batches: s.it}
 	if m, ok := series.(interface{ Metadata() metadata.Metadata }); ok {
 		out.Metadata = m.Metadata()
+	}
+	if e, ok := series.(interface{ Exemplars() []exemplar.Exemplar }); ok {
+		out.Exemplars = e.Exemplars()
 	}
 	return out
 }

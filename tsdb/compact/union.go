@@ -1,6 +1,9 @@
 package compact
 
 import (
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/metadata"
+
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/block"
@@ -49,15 +52,23 @@ func (u *union) advance(i int) {
 	}
 }
 
-// Series returns the current series. What it has beside samples is the earliest
-// source's.
+// Series returns the current series. The metadata is that of the earliest source
+// that has some.
 func (u *union) Series() Series {
-	its := make([]storage.BatchIterator, len(u.least))
-	for k, i := range u.least {
-		its[k] = u.heads[i].Batches
-	}
 	series := *u.heads[u.least[0]]
-	series.Batches = batch.Merge(its...)
+	if len(u.least) == 1 {
+		return series
+	}
+	its := make([]storage.BatchIterator, len(u.least))
+	exemplars := make([][]exemplar.Exemplar, len(u.least))
+	for k, i := range u.least {
+		h := u.heads[i]
+		its[k], exemplars[k] = h.Batches, h.Exemplars
+		if series.Metadata == (metadata.Metadata{}) {
+			series.Metadata = h.Metadata
+		}
+	}
+	series.Batches, series.Exemplars = batch.Merge(its...), batch.MergeExemplars(exemplars...)
 	return series
 }
 

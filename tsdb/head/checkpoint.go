@@ -115,7 +115,7 @@ func (c *checkpointer) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.Exemplars(c.head.exemplars.all())
+	b.Exemplars(c.head.knownExemplars())
 	return c.flush()
 }
 

@@ -44,6 +44,7 @@ func (h *Head) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Match
 	if _, err := b.Commit(); err != nil {
 		return h.logError(err, "deletion")
 	}
+	h.exemplars.delete(refSet(refs), mint, maxt)
 	return h.deleteSeries(list, mint, maxt)
 }
 

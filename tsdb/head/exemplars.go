@@ -103,6 +103,47 @@ func (r *exemplarRing) all() []wal.Exemplar {
 	return r.orderedLocked()
 }
 
+// removeLocked forgets the exemplars for which gone says so.
+func (r *exemplarRing) removeLocked(gone func(*wal.Exemplar) bool) {
+	kept := r.orderedLocked()
+	n := len(kept)
+	kept = slices.DeleteFunc(kept, func(e wal.Exemplar) bool {
+		if !gone(&e) {
+			return false
+		}
+		r.dropLocked(e.Series)
+		return true
+	})
+	if len(kept) < n {
+		r.ring, r.next = slices.Clip(kept), 0
+	}
+}
+
+func refSet(refs []storage.SeriesRef) map[storage.SeriesRef]struct{} {
+	out := make(map[storage.SeriesRef]struct{}, len(refs))
+	for _, r := range refs {
+		out[r] = struct{}{}
+	}
+	return out
+}
+
+// delete forgets the exemplars of series in a range.
+func (r *exemplarRing) delete(series map[storage.SeriesRef]struct{}, mint, maxt int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.removeLocked(func(e *wal.Exemplar) bool {
+		_, ok := series[e.Series]
+		return ok && e.Exemplar.Ts >= mint && e.Exemplar.Ts <= maxt
+	})
+}
+
+// expire forgets the exemplars that are older than t.
+func (r *exemplarRing) expire(t int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.removeLocked(func(e *wal.Exemplar) bool { return e.Exemplar.Ts < t })
+}
+
 // exemplarStats is what the metrics show.
 type exemplarStats struct {
 	appended, late     uint64
@@ -149,6 +190,45 @@ func (h *Head) addExemplars(list []wal.Exemplar) error {
 	return errors.Join(errs...)
 }
 
+// knownExemplars returns the exemplars whose series the head still has.
+func (h *Head) knownExemplars() []wal.Exemplar {
+	return slices.DeleteFunc(h.exemplars.all(), func(e wal.Exemplar) bool { return h.reg.byRef(e.Series) == nil })
+}
+
+// Exemplars returns the exemplars of the series in the querier's range, ascending
+// in time.
+func (s *headSeries) Exemplars() []exemplar.Exemplar {
+	return s.q.allExemplars()[s.series.ref]
+}
+
+func (q *Querier) allExemplars() map[storage.SeriesRef][]exemplar.Exemplar {
+	q.exemplars.once.Do(func() { q.exemplars.bySeries = q.exemplarsOf(nil) })
+	return q.exemplars.bySeries
+}
+
+// CountExemplars returns how many exemplars the head has in the querier's range.
+func (q *Querier) CountExemplars() (n int) {
+	for _, list := range q.allExemplars() {
+		n += len(list)
+	}
+	return n
+}
+
+// exemplarsOf returns the exemplars in the querier's range, of the series with the
+// numbers; nil is all.
+func (q *Querier) exemplarsOf(ids *roaring.Bitmap) map[storage.SeriesRef][]exemplar.Exemplar {
+	out := map[storage.SeriesRef][]exemplar.Exemplar{}
+	for _, e := range q.head.exemplars.all() {
+		if e.Exemplar.Ts >= q.mint && e.Exemplar.Ts <= q.maxt && (ids == nil || ids.Contains(slotOf(e.Series))) {
+			out[e.Series] = append(out[e.Series], e.Exemplar)
+		}
+	}
+	for _, list := range out {
+		slices.SortStableFunc(list, func(a, b exemplar.Exemplar) int { return cmp.Compare(a.Ts, b.Ts) })
+	}
+	return out
+}
+
 // Exemplars returns the exemplars in the querier's range of the series that
 // match any of the selectors.
 func (q *Querier) Exemplars(ctx context.Context, selectors ...[]*labels.Matcher) ([]storage.ExemplarSeries, error) {
@@ -161,19 +241,12 @@ func (q *Querier) Exemplars(ctx context.Context, selectors ...[]*labels.Matcher)
 		}
 		match.Or(ids)
 	}
-	bySeries := map[storage.SeriesRef][]exemplar.Exemplar{}
-	for _, e := range h.exemplars.all() {
-		if e.Exemplar.Ts >= q.mint && e.Exemplar.Ts <= q.maxt && match.Contains(slotOf(e.Series)) {
-			bySeries[e.Series] = append(bySeries[e.Series], e.Exemplar)
-		}
-	}
 	var out []storage.ExemplarSeries
-	for ref, list := range bySeries {
+	for ref, list := range q.exemplarsOf(match) {
 		s := h.reg.byRef(ref)
 		if s == nil {
 			continue
 		}
-		slices.SortStableFunc(list, func(a, b exemplar.Exemplar) int { return cmp.Compare(a.Ts, b.Ts) })
 		out = append(out, storage.ExemplarSeries{Labels: h.reg.labels(s), Exemplars: list})
 	}
 	slices.SortFunc(out, func(a, b storage.ExemplarSeries) int { return labels.Compare(a.Labels, b.Labels) })

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/util/annotations"
 
@@ -29,6 +30,12 @@ type Querier struct {
 	// partial says that samples of the range may be missing, because the log was
 	// being read when the querier was opened.
 	partial error
+
+	// exemplars are those in the range, if somebody asked.
+	exemplars struct {
+		once     sync.Once
+		bySeries map[storage.SeriesRef][]exemplar.Exemplar
+	}
 
 	mu     sync.Mutex
 	closed bool

@@ -138,7 +138,11 @@ func (s *scanner) record(rec *wal.Record) error {
 			s.metadata[list[i].Series] = s.head.families.intern(list[i].Metadata)
 		}
 		return err
-	case wal.TypeGroupClose, wal.TypeColumnRelease, wal.TypeTombstone, wal.TypeCheckpointBegin, wal.TypeCheckpointEnd:
+	case wal.TypeTombstone: // samples come later, but exemplars are read here
+		if t, err := wal.DecodeTombstone(rec.Payload); err == nil {
+			s.exemplars.delete(refSet(t.Series), t.MinT, t.MaxT)
+		}
+	case wal.TypeGroupClose, wal.TypeColumnRelease, wal.TypeCheckpointBegin, wal.TypeCheckpointEnd:
 	default:
 		s.head.metrics.unknownRecords.Inc()
 	}

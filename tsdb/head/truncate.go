@@ -61,6 +61,9 @@ func (h *Head) Truncate(t int64, txn uint64) error {
 	h.txns.commit.Unlock()
 	h.families.sweep(used)
 	h.dropGroups()
+	if keep := h.retention.Load(); keep > 0 {
+		h.exemplars.expire(h.maxTime.Load() - keep)
+	}
 	h.minTime.Store(low)
 	h.metrics.gcDuration.Observe(time.Since(start).Seconds())
 	if failed != nil {

@@ -7,9 +7,7 @@ import (
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -177,48 +175,4 @@ func (q *Querier) LabelValues(ctx context.Context, name string, hints *storage.L
 	}
 	values, err := index.ValuesIn(ctx, q.block.Reader, ids, name, hints)
 	return values, nil, err
-}
-
-// Exemplars returns the exemplars in the range of the series that match any of
-// the selectors.
-func (q *Querier) Exemplars(ctx context.Context, selectors ...[]*labels.Matcher) ([]storage.ExemplarSeries, error) {
-	if q.block.Reader.Meta().Stats.NumExemplars == 0 {
-		return nil, nil
-	}
-	ids := roaring.New()
-	for _, ms := range selectors {
-		some, err := index.Select(ctx, q.block.Reader, ms...)
-		if err != nil {
-			return nil, err
-		}
-		ids.Or(some)
-	}
-	var out []storage.ExemplarSeries
-	var entry block.SeriesEntry
-	builder := labels.NewScratchBuilder(16)
-	for it := ids.Iterator(); it.HasNext(); {
-		if err := q.block.Reader.Series(it.Next(), &builder, &entry); err != nil {
-			return nil, err
-		}
-		if !entry.HasExemplars() {
-			continue
-		}
-		list, err := q.block.Reader.Exemplars(&entry)
-		if err != nil {
-			return nil, err
-		}
-		list = slices.DeleteFunc(list, func(e exemplar.Exemplar) bool { return e.Ts < q.mint || e.Ts > q.maxt })
-		if len(list) > 0 {
-			out = append(out, storage.ExemplarSeries{Labels: entry.Labels, Exemplars: list})
-		}
-	}
-	slices.SortFunc(out, func(a, b storage.ExemplarSeries) int { return labels.Compare(a.Labels, b.Labels) })
-	return out, ctx.Err()
-}
-
-// Metadata returns nothing: the head knows the families that are in use, and
-// going through the directory of a block for those that were would cost more
-// than it is worth.
-func (q *Querier) Metadata(context.Context, string) (map[string][]metadata.Metadata, error) {
-	return map[string][]metadata.Metadata{}, nil
 }
