@@ -1,6 +1,7 @@
 package head
 
 import (
+	"math"
 	"slices"
 	"sync"
 
@@ -21,6 +22,15 @@ type builder struct {
 	column columnBuffer
 	strip  stripBuffer
 	even   storage.Bitmap
+	// constants has where in data a constant is encoded, by a hash of its bits.
+	constants [1 << constantBits]encodedConstant
+}
+
+const constantBits = 7
+
+type encodedConstant struct {
+	key      uint64
+	from, to uint32
 }
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
@@ -29,9 +39,10 @@ var builders = sync.Pool{New: func() any { return new(builder) }}
 func (b *builder) begin(first uint64, times []int64, main *layout, extras []extra) {
 	b.seg = &segment{
 		first: first, times: times, layout: main, extras: extras,
-		offsets: make([]uint32, 1, len(main.cols)+len(extras)+1),
 	}
+	b.seg.sizes = makePieceSizes(len(main.cols) + len(extras))
 	b.data = b.data[:0]
+	clear(b.constants[:])
 }
 
 // end completes the segment. The builder keeps nothing of it.
@@ -48,10 +59,27 @@ func (b *builder) addFloats(values []float64, rows rowMask) {
 	if len(values) > 0 {
 		b.data = encoding.AppendFloats(b.data, values)
 		if len(values) < b.seg.rows() {
-			b.seg.partial = append(b.seg.partial, maskedPlace{int32(len(b.seg.offsets) - 1), rows})
+			b.seg.partial = append(b.seg.partial, maskedPlace{int32(b.seg.places()), rows})
 		}
 	}
-	b.seg.offsets = append(b.seg.offsets, uint32(len(b.data)))
+	b.seg.sizes.add(len(b.data))
+}
+
+// addConstant is addFloats for a value that every row of the segment has. Few
+// values are most constants, so it remembers how some are encoded.
+func (b *builder) addConstant(v float64) {
+	key := math.Float64bits(v)
+	known := &b.constants[key*0x9e3779b97f4a7c15>>(64-constantBits)]
+	if known.to > 0 && known.key == key {
+		b.data = append(b.data, b.data[known.from:known.to]...)
+		b.seg.sizes.add(len(b.data))
+		return
+	}
+	from := len(b.data)
+	b.values = resized(b.values, b.seg.rows())
+	fill(b.values, v)
+	b.addFloats(b.values, rowMask{})
+	*known = encodedConstant{key, uint32(from), uint32(len(b.data))}
 }
 
 // addStarts encodes the start timestamps of the place added last, one per row
@@ -59,7 +87,7 @@ func (b *builder) addFloats(values []float64, rows rowMask) {
 func (b *builder) addStarts(starts []int64) {
 	for _, st := range starts {
 		if st != 0 {
-			place := int32(len(b.seg.offsets) - 2)
+			place := int32(b.seg.places() - 1)
 			b.seg.starts = append(b.seg.starts, encodedPlace{place, encoding.AppendTimes(nil, starts)})
 			return
 		}
@@ -79,7 +107,7 @@ func (b *builder) addHistograms(rows rowMask, hs []*histogram.Histogram) {
 		b.addHistograms(right, hs[len(hs)/2:])
 		return
 	}
-	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(len(b.seg.offsets) - 2), storage.KindHistogram, rows, data})
+	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindHistogram, rows, data})
 }
 
 // addFloatHistograms is addHistograms for float histograms.
@@ -94,7 +122,7 @@ func (b *builder) addFloatHistograms(rows rowMask, hs []*histogram.FloatHistogra
 		b.addFloatHistograms(right, hs[len(hs)/2:])
 		return
 	}
-	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(len(b.seg.offsets) - 2), storage.KindFloatHistogram, rows, data})
+	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindFloatHistogram, rows, data})
 }
 
 // splitMask divides a mask after its first n rows.

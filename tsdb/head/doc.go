@@ -20,6 +20,13 @@
 // series each column had (its layout, shared by all rows until a column changes
 // hands), so a column can be given to another series at any time.
 //
+// # Series
+//
+// A series lies in a slab, by the number that the postings know it by, and has
+// two numbers for its labels: index.LabelSets holds label sets in two parts, each
+// once. A series without samples and writers leaves at the next cut, or earlier,
+// once a block has what it got: see [StaleSeries].
+//
 // # Loose samples
 //
 // Samples that did not come in a row, or came late, belong to their series: a
@@ -35,9 +42,10 @@
 //
 // # What readers see
 //
-// A [Querier] pins each group when it first meets it: the list of segments,
-// which is replaced and never changed, and the number of rows of the window.
-// Appending goes on behind that number; a pinned window is not reused when it
+// A select looks up its series, pins the groups in which they have columns, and
+// hands out one series after the other. What is pinned of a group is its list of
+// segments, which is replaced and never changed, and the published rows of its
+// window. Appending goes on behind those; a pinned window is not reused when it
 // is sealed. Loose samples carry the number of their transaction and are seen
 // from the publishing of that number on, all at once. Readers therefore hold no
 // lock while they decode, and writers never wait for them.

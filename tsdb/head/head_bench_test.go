@@ -38,8 +38,9 @@ func BenchmarkAppendRow(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			cpu := -cpuTime()
+			var r storage.Row
 			for i := range b.N {
-				r := rows[i%len(rows)]
+				r = rows[i%len(rows)]
 				r.T = int64(i+1) * 15_000
 				if err := t.group.AppendRow(&r); err != nil {
 					b.Fatal(err)

@@ -41,10 +41,11 @@ func (b *builder) addStrip(w *windowView, from int, cols []*series) {
 		case changing>>i&1 != 0:
 			b.addFloats(b.strip[i][:rows], rowMask{})
 		default:
-			b.values = resized(b.values, rows)
-			w.floats(b.values[:1], uint32(c))
-			fill(b.values[1:], b.values[0])
-			b.addFloats(b.values, rowMask{})
+			v := 0.0
+			if c < len(w.base) {
+				v = w.base[c]
+			}
+			b.addConstant(v)
 		}
 	}
 }

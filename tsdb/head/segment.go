@@ -20,10 +20,9 @@ type segment struct {
 	layout *layout
 	extras []extra // ascending in (series, column)
 
-	// offsets has for each place where the floats of the column begin in data;
-	// they end where those of the next place begin.
-	offsets []uint32
-	data    []byte
+	// data has the encoded floats of the places, one after the other.
+	sizes pieceSizes
+	data  []byte
 
 	// The rest is sparse, each ascending in the place.
 	partial    []maskedPlace     // places with a float in some rows only
@@ -66,7 +65,7 @@ func compareExtra(a, b extra) int {
 func (s *segment) rows() int   { return len(s.times) }
 func (s *segment) mint() int64 { return s.times[0] }
 func (s *segment) maxt() int64 { return s.times[len(s.times)-1] }
-func (s *segment) places() int { return len(s.offsets) - 1 }
+func (s *segment) places() int { return len(s.sizes.sizes) }
 
 // at returns the series and column of a place; nil if the column had no series.
 func (s *segment) at(place int) (*series, uint32) {
@@ -94,7 +93,8 @@ func (s *segment) find(want *series, col uint32) int {
 
 // floats returns the encoded floats of a place and the rows that have one.
 func (s *segment) floats(place int) ([]byte, rowMask) {
-	data := s.data[s.offsets[place]:s.offsets[place+1]]
+	from, to := s.sizes.of(place)
+	data := s.data[from:to]
 	if len(data) == 0 {
 		return nil, rowMask{}
 	}
@@ -179,7 +179,7 @@ func (s *segment) withDeleted(more []maskedPlace) *segment {
 func (s *segment) chunks() int {
 	n := len(s.histograms)
 	for i := range s.places() {
-		if s.offsets[i] != s.offsets[i+1] {
+		if s.sizes.sizes[i] > 0 {
 			n++
 		}
 	}

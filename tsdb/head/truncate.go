@@ -113,7 +113,10 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 		}
 	}
 	s.untrackLocked()
-	s.setPlacesLocked(slices.DeleteFunc(slices.Clone(s.placesLocked()), func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) }))
+	over := func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) }
+	if places := s.placesLocked(); slices.ContainsFunc(places, over) {
+		s.setPlacesLocked(slices.DeleteFunc(slices.Clone(places), over))
+	}
 	if floor := s.floorLocked(); floor != minTime && floor >= h.RememberedFrom() {
 		return oldest, err
 	}

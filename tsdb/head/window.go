@@ -140,11 +140,9 @@ func (w *window) put(values, latest []float64, floats storage.Bitmap) {
 			continue
 		}
 		s.changed[n] = word
-		w.stored += bits.OnesCount64(word)
-		for ; word != 0; word &= word - 1 {
-			c := from + bits.TrailingZeros64(word)
-			latest[c] = values[c]
-			s.add(values[c])
+		if word != 0 {
+			w.stored += bits.OnesCount64(word)
+			s.add(word, values[from:to], latest[from:to])
 		}
 	}
 	if n == 0 {
@@ -164,17 +162,25 @@ func changedBits(before, values []float64) uint64 {
 	return word
 }
 
-func (s *strip) add(v float64) {
+// add adds the changed values of a row.
+func (s *strip) add(changed uint64, values, latest []float64) {
 	if s.last == nil {
 		s.last = valueRuns.Get().(*valueRun)
 		s.values, s.used = s.last, 0
-	} else if s.used == runValues {
-		next := valueRuns.Get().(*valueRun)
-		s.last.next = next
-		s.last, s.used = next, 0
 	}
-	s.last.values[s.used] = v
-	s.used++
+	latest = latest[:len(values)]
+	run, used := s.last, s.used
+	for ; changed != 0; changed &= changed - 1 {
+		if used == runValues {
+			run.next = valueRuns.Get().(*valueRun)
+			run, used = run.next, 0
+		}
+		c := bits.TrailingZeros64(changed)
+		v := values[c]
+		latest[c], run.values[used] = v, v
+		used++
+	}
+	s.last, s.used = run, used
 }
 
 // publish shows a row to readers. The caller holds rmu.
