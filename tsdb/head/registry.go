@@ -38,6 +38,13 @@ func newRegistry() *registry {
 	r := &registry{symbols: index.NewSymbols()}
 	r.sets = index.NewLabelSets(r.symbols)
 	r.postings = index.NewMemPostings(r.symbols)
+	r.postings.KnowLabels(func(id uint32, name string) (string, bool) {
+		s := r.byID(id)
+		if s == nil {
+			return "", false
+		}
+		return r.sets.Value(s.labels, name), true
+	})
 	return r
 }
 

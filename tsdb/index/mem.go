@@ -2,9 +2,12 @@ package index
 
 import (
 	"context"
+	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -15,6 +18,7 @@ import (
 // Lock order: a labelIndex, then names; none is held while another labelIndex is locked.
 type MemPostings struct {
 	symbols *Symbols
+	valueOf func(id uint32, name string) (value string, ok bool) // Or nil.
 
 	names struct {
 		sync.RWMutex
@@ -53,6 +57,25 @@ func NewMemPostings(symbols *Symbols) *MemPostings {
 	p.names.byName = map[Symbol]*labelIndex{}
 	p.all.bitmap = roaring.New()
 	return p
+}
+
+// KnowLabels gives the index a function that returns the value which a series has of a label,
+// "" if it does not have it, and false if there is no such series. The index then looks at the
+// series where they are fewer than the values of a label. It must be called before any other
+// method.
+func (p *MemPostings) KnowLabels(valueOf func(id uint32, name string) (value string, ok bool)) {
+	p.valueOf = valueOf
+}
+
+// valuesOf implements forward.
+func (p *MemPostings) valuesOf(name string) (of func(id uint32) (string, bool), values int) {
+	l := p.find(name)
+	if l == nil || p.valueOf == nil {
+		return nil, 0
+	}
+	l.RLock()
+	defer l.RUnlock()
+	return func(id uint32) (string, bool) { return p.valueOf(id, name) }, len(l.values)
 }
 
 // Add enters a series. The pairs must stay interned until after Remove.
@@ -154,7 +177,8 @@ func (p *MemPostings) Value(name, value string) (*roaring.Bitmap, error) {
 	}
 	l.RLock()
 	defer l.RUnlock()
-	if found := l.values[v]; found != nil {
+	// The symbol may stand for another value since it was looked up.
+	if found := l.values[v]; found != nil && p.symbols.String(v) == value {
 		return found.clone(), nil
 	}
 	return roaring.New(), nil
@@ -222,19 +246,46 @@ func (p *MemPostings) AddMatching(ctx context.Context, dst *roaring.Bitmap, name
 	from, _ := slices.BinarySearchFunc(entries, prefix, func(e valueEntry, prefix string) int {
 		return strings.Compare(e.value, prefix)
 	})
-	var wanted []Symbol
-	for i, e := range entries[from:] {
-		if !strings.HasPrefix(e.value, prefix) {
-			break
-		}
-		if i%checkEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if match(e.value) {
-			wanted = append(wanted, e.symbol)
-		}
+	entries = entries[from:]
+	entries = entries[:sort.Search(len(entries), func(i int) bool { return !strings.HasPrefix(entries[i].value, prefix) })]
+	wanted := matching(ctx, entries, match)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	return l.addSymbols(ctx, dst, wanted)
+}
+
+// matchedAtOnce is how many values one goroutine matches.
+const matchedAtOnce = 1 << 16
+
+// matching returns the entries whose value matches, fewer if the context ends. Many values are
+// matched by several goroutines.
+func matching(ctx context.Context, entries []valueEntry, match func(string) bool) []Symbol {
+	if len(entries) <= matchedAtOnce {
+		var wanted []Symbol
+		for i, e := range entries {
+			if i%checkEvery == 0 && ctx.Err() != nil {
+				return nil
+			}
+			if match(e.value) {
+				wanted = append(wanted, e.symbol)
+			}
+		}
+		return wanted
+	}
+	wanted := make([][]Symbol, (len(entries)+matchedAtOnce-1)/matchedAtOnce)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(wanted)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(wanted); i = int(next.Add(1)) - 1 {
+				part := entries[i*matchedAtOnce : min((i+1)*matchedAtOnce, len(entries))]
+				wanted[i] = matching(ctx, part, match)
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(wanted...)
 }
 
 // sortedValues returns the values in ascending order: a snapshot, shared and not to be

@@ -79,11 +79,17 @@ func randomMatcher(rng *rand.Rand) *labels.Matcher {
 // TestAgainstModel adds and removes series at random, and asks at random.
 func TestAgainstModel(t *testing.T) {
 	ctx := context.Background()
-	for seed := range uint64(12) {
+	for seed := range uint64(24) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		symbols := NewSymbols()
 		p := NewMemPostings(symbols)
 		m := oracle{}
+		if seed%2 == 1 {
+			p.KnowLabels(func(id uint32, name string) (string, bool) {
+				ls, ok := m[id]
+				return ls.Get(name), ok
+			})
+		}
 		pairs := map[uint32][]Pair{}
 		nextID := uint32(0)
 		for step := range 600 {

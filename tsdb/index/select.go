@@ -61,8 +61,48 @@ func cost(m *labels.Matcher) int {
 	return 4
 }
 
+// forward is Postings that know the labels of a series, too.
+type forward interface {
+	// valuesOf returns the value that a series has of a label, "" if it does not have it, and
+	// false if the series is not there; and how many values the label has.
+	valuesOf(name string) (of func(id uint32) (value string, ok bool), values int)
+}
+
+// fewerSeries is how many times more values than series there must be for looking at the series.
+const fewerSeries = 4
+
+// filter narrows set by a look at each of its series, if they are few, and reports whether it
+// did.
+func filter(ctx context.Context, p Postings, set *roaring.Bitmap, m *labels.Matcher) (bool, error) {
+	f, ok := p.(forward)
+	if !ok || (m.Type != labels.MatchRegexp && m.Type != labels.MatchNotRegexp) || len(m.SetMatches()) > 0 {
+		return false, nil
+	}
+	valueOf, values := f.valuesOf(m.Name)
+	if valueOf == nil || set.GetCardinality()*fewerSeries > uint64(values) {
+		return false, nil
+	}
+	kept := make([]uint32, 0, set.GetCardinality())
+	n := 0
+	for it := set.Iterator(); it.HasNext(); n++ {
+		if n%checkEvery == 0 && ctx.Err() != nil {
+			return true, ctx.Err()
+		}
+		id := it.Next()
+		if value, ok := valueOf(id); ok && m.Matches(value) {
+			kept = append(kept, id)
+		}
+	}
+	set.Clear()
+	set.AddMany(kept)
+	return true, nil
+}
+
 // narrow removes from set the series that do not match.
 func narrow(ctx context.Context, p Postings, set *roaring.Bitmap, m *labels.Matcher) error {
+	if done, err := filter(ctx, p, set, m); done || err != nil {
+		return err
+	}
 	if m.Matches("") {
 		// Series without the label match: take away those whose value does not.
 		rejected, err := rejectedBy(ctx, p, m)
