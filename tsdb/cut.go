@@ -141,3 +141,18 @@ func (db *DB) truncateHead(ctx context.Context) error {
 	db.untruncated = nil
 	return nil
 }
+
+// checkpointIfLong takes a checkpoint if much was logged since the last one: what a
+// restart reads is bounded also while nothing is cut. The caller holds working.
+func (db *DB) checkpointIfLong(ctx context.Context) error {
+	last, since, err := db.head.LogSizes()
+	if err != nil || since < max(db.opts.WALCheckpointBytes, 2*last) {
+		return err
+	}
+	db.blocks.mu.RLock()
+	from := db.blocks.cutTo
+	db.blocks.mu.RUnlock()
+	db.metrics.checkpointsOfSize.Inc()
+	db.opts.Logger.Info("log is long, a checkpoint is taken", "bytes", since, "last_checkpoint_bytes", last)
+	return db.head.Checkpoint(ctx, from)
+}

@@ -140,7 +140,10 @@ func (db *DB) openHead(ctx context.Context) error {
 }
 
 func (db *DB) walOptions() wal.Options {
-	o := wal.Options{SegmentBytes: db.opts.WALSegmentBytes, SyncInterval: db.opts.WALSync.Interval}
+	o := wal.Options{
+		SegmentBytes: db.opts.WALSegmentBytes, SyncInterval: db.opts.WALSync.Interval,
+		ReservedBytes: max(db.opts.ReservedBytes, 0),
+	}
 	switch {
 	case db.opts.WALSync.Always:
 		o.Sync = wal.SyncAlways

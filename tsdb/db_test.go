@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -310,6 +311,90 @@ func TestTenants(t *testing.T) {
 	}
 	require.NoError(t, a.Close())
 	require.NoError(t, b.Close())
+}
+
+// TestReservedSpace lets the free space of the disk sink below what is reserved: samples are
+// refused and reading goes on, a cut with its blocks and checkpoint still works, and samples
+// are taken again when there is room.
+func TestReservedSpace(t *testing.T) {
+	mem := vfs.NewMem()
+	mem.SetDiskSize(1 << 40)
+	mem.SetDiskFree(DefaultReservedBytes)
+	opts := testOptions(mem)
+	opts.Registerer = prometheus.NewRegistry()
+	full := func() float64 {
+		v, err := gathered(opts.Registerer.(*prometheus.Registry), "gnomon_wal_disk_full")
+		require.NoError(t, err)
+		return v
+	}
+	synctest.Test(t, func(t *testing.T) {
+		db := openDB(t, opts)
+		fill(t, db, aligned, aligned+5*hour)
+		require.Zero(t, full())
+		mem.SetDiskFree(DefaultReservedBytes - 1)
+		time.Sleep(2 * time.Second) // virtual: the space is looked at now and then
+		g, err := db.OpenGroup(storage.GroupOptions{})
+		require.NoError(t, err)
+		_, err = g.AddColumn(name(7))
+		require.NoError(t, err)
+		row := storage.Row{T: aligned + 5*hour, Values: []float64{1}}
+		err = g.AppendRow(&row)
+		require.ErrorIs(t, err, storage.ErrNoSpace)
+		require.ErrorContains(t, err, "268435455 bytes free, 268435456 are reserved")
+		require.Equal(t, 1.0, full())
+		requireFilled(t, db, aligned, aligned+5*hour)
+		require.NoError(t, db.Maintain(context.Background()))
+		require.NotEmpty(t, db.Blocks(), "what makes room goes on")
+		mem.SetDiskFree(DefaultReservedBytes)
+		require.NoError(t, g.AppendRow(&row))
+		require.Zero(t, full())
+		want := storagetest.ReadAll(t, db)
+		require.Len(t, want[name(7).String()], 1)
+		require.NoError(t, db.Close())
+		opts.Registerer = nil
+		db = openDB(t, opts)
+		storagetest.RequireEqual(t, want, storagetest.ReadAll(t, db))
+		require.NoError(t, db.Close())
+	})
+}
+
+func gathered(reg *prometheus.Registry, name string) (float64, error) {
+	families, err := reg.Gather()
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue(), err
+		}
+	}
+	return -1, err
+}
+
+// TestLongLogIsCheckpointed has a head that is not cut, and groups that come and go: what is
+// logged beside the checkpoint stays bounded.
+func TestLongLogIsCheckpointed(t *testing.T) {
+	opts := testOptions(vfs.NewMem())
+	opts.WALSegmentBytes, opts.WALCheckpointBytes = 1<<16, 1<<16
+	db := openDB(t, opts)
+	for i := range 20 {
+		for k := range 60 {
+			g, err := db.OpenGroup(storage.GroupOptions{Origin: strings.Repeat("o", 400)})
+			require.NoError(t, err)
+			_, err = g.AddColumn(name(0))
+			require.NoError(t, err)
+			require.NoError(t, g.AppendRow(&storage.Row{T: aligned + int64(i)*60_000 + int64(k)*1000, Values: []float64{1}}))
+			require.NoError(t, g.Close())
+		}
+		require.NoError(t, db.Maintain(context.Background()))
+		checkpoint, since, err := db.head.LogSizes()
+		require.NoError(t, err)
+		require.Less(t, since, max(2*checkpoint, opts.WALCheckpointBytes))
+	}
+	require.Empty(t, db.Blocks())
+	require.Positive(t, testutil.ToFloat64(db.metrics.checkpointsOfSize))
+	want := storagetest.ReadAll(t, db)
+	require.NoError(t, db.Close())
+	db = openDB(t, opts)
+	storagetest.RequireEqual(t, want, storagetest.ReadAll(t, db))
+	require.NoError(t, db.Close())
 }
 
 func TestFullDiskStopsWritingAndItResumes(t *testing.T) {

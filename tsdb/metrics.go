@@ -12,6 +12,7 @@ type metrics struct {
 	all []prometheus.Collector
 
 	reloads, reloadsFailed              prometheus.Counter
+	checkpointsOfSize                   prometheus.Counter
 	compactions, compactionsFailed      prometheus.Counter
 	compactionsTriggered                prometheus.Counter
 	timeRetentions, sizeRetentions      prometheus.Counter
@@ -25,6 +26,7 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	m := &metrics{reg: reg}
 	m.reloads = m.counter("prometheus_tsdb_reloads_total", "Number of times the database looked for blocks on disk.")
 	m.reloadsFailed = m.counter("prometheus_tsdb_reloads_failures_total", "Number of times the database failed to load a block from disk.")
+	m.checkpointsOfSize = m.counter("gnomon_tsdb_wal_size_checkpoints_total", "Total number of checkpoints that were taken because the log was long, not because the head was cut.")
 	m.compactions = m.counter("prometheus_tsdb_compactions_total", "Total number of compactions that were executed: blocks cut from the head or joined.")
 	m.compactionsFailed = m.counter("prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed.")
 	m.compactionsTriggered = m.counter("prometheus_tsdb_compactions_triggered_total", "Total number of triggered compactions.")

@@ -37,6 +37,11 @@ const (
 	// DefaultReclaimShare and DefaultReclaimAge are those of Options.
 	DefaultReclaimShare = 0.25
 	DefaultReclaimAge   = 24 * time.Hour
+	// DefaultWALCheckpointBytes is how much is logged, at least, between two
+	// checkpoints that are not part of a cut.
+	DefaultWALCheckpointBytes = 1 << 30
+	// DefaultReservedBytes is how much of the disk samples do not use.
+	DefaultReservedBytes = 256 << 20
 	// DefaultMaintenanceInterval is how often blocks are cut, compacted, deleted
 	// and looked for on disk.
 	DefaultMaintenanceInterval = time.Minute
@@ -68,6 +73,14 @@ type Options struct {
 	WALSync WALSync
 	// WALSegmentBytes is the size of a segment of the log; 0 is 128 MiB.
 	WALSegmentBytes int64
+	// WALCheckpointBytes bounds what is to be read at start: when so much was logged
+	// since the last checkpoint, and twice its size, another one is taken, without
+	// waiting for the head to be cut; 0 is 1 GiB.
+	WALCheckpointBytes int64
+	// ReservedBytes is how much of the disk has to be free for samples to be taken, at
+	// most a twentieth of it: it is for what makes room. 0 is 256 MiB, negative is
+	// none.
+	ReservedBytes int64
 	// ReclaimShare is the share of a block's samples that must be deleted for the
 	// block to be written anew without them, ReclaimAge the time after the last
 	// deletion from a block after which a hundredth is enough; 0 is a quarter,
@@ -254,6 +267,12 @@ func (o Options) withDefaults() Options {
 	if o.ReclaimAge == 0 {
 		o.ReclaimAge = DefaultReclaimAge
 	}
+	if o.WALCheckpointBytes == 0 {
+		o.WALCheckpointBytes = DefaultWALCheckpointBytes
+	}
+	if o.ReservedBytes == 0 {
+		o.ReservedBytes = DefaultReservedBytes
+	}
 	if o.MaintenanceInterval == 0 {
 		o.MaintenanceInterval = DefaultMaintenanceInterval
 	}
@@ -282,6 +301,9 @@ func (o Options) validate() error {
 	}
 	if o.WALSegmentBytes < 1<<16 {
 		errs = append(errs, fmt.Errorf("log segment size %d is below 64 KiB", o.WALSegmentBytes))
+	}
+	if o.WALCheckpointBytes < 1<<16 {
+		errs = append(errs, fmt.Errorf("size %d of the log between checkpoints is below 64 KiB", o.WALCheckpointBytes))
 	}
 	return errors.Join(errs...)
 }

@@ -64,6 +64,10 @@ func (o *options) registerStorage(app *kingpin.Application) {
 		BytesVar(&s.retentionBytes)
 	app.Flag("storage.tsdb.wal-sync", "When the write-ahead log is forced to the disk: always (before a write is acknowledged), a time between two forcings, or never (left to the operating system). Only a loss of power can cost what was not forced.").
 		Default("1s").SetValue((*walSyncValue)(&s.walSync))
+	app.Flag("storage.tsdb.wal-checkpoint-size", "How much is written to the write-ahead log, at least, until what memory has of it is written anew, so that a restart reads less. 1GB if it is not given.").
+		PlaceHolder("<bytes>").BytesVar(&s.walCheckpointBytes)
+	app.Flag("storage.tsdb.reserved-space", "How much of the disk has to be free for samples to be taken, at most a twentieth of the disk: what makes room needs some. 256MB if it is not given.").
+		PlaceHolder("<bytes>").BytesVar(&s.reservedBytes)
 	app.Flag("storage.tsdb.no-lockfile", "Do not lock the folder of the data against other processes.").
 		Default("false").BoolVar(&s.noLockfile)
 	duration(app.Flag("storage.tsdb.min-block-duration", "Time range of the first block of a sample.").

@@ -83,12 +83,14 @@ type storageFlags struct {
 	// name. Both values zero mean the database's default.
 	retentionTime  time.Duration
 	retentionBytes units.Base2Bytes
-	// minBlockDuration, maxBlockDuration and walSegmentBytes are zero for the
-	// database's default.
+	// The durations and bytes that follow are zero for the database's default.
 	minBlockDuration time.Duration
 	maxBlockDuration time.Duration
 	walSegmentBytes  units.Base2Bytes
-	walSync          tsdb.WALSync
+	// walCheckpointBytes and reservedBytes as well.
+	walCheckpointBytes, reservedBytes units.Base2Bytes
+
+	walSync tsdb.WALSync
 }
 
 type rulesFlags struct {

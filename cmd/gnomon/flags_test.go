@@ -82,7 +82,7 @@ func TestFlagsOfPrometheus(t *testing.T) {
 	for _, name := range upstream {
 		require.Contains(t, ours, name, "a flag of Prometheus is missing")
 	}
-	added := []string{"storage.tsdb.wal-sync"}
+	added := []string{"storage.tsdb.wal-sync", "storage.tsdb.wal-checkpoint-size", "storage.tsdb.reserved-space"}
 	for name := range ours {
 		require.True(t, slices.Contains(upstream, name) || slices.Contains(added, name), "%s is neither Prometheus's nor known as ours", name)
 	}

@@ -91,6 +91,16 @@ func TestFiles(t *testing.T) {
 			require.Positive(t, size)
 		}
 
+		_, err = fsys.DiskFree(name + "not there")
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		if free, err := fsys.DiskFree(name); err != nil {
+			require.ErrorIs(t, err, errors.ErrUnsupported)
+		} else {
+			size, err := fsys.DiskSize(name)
+			require.NoError(t, err)
+			require.LessOrEqual(t, free, size)
+		}
+
 		f, err = fsys.Create(name)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())

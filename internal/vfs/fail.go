@@ -29,7 +29,7 @@ const (
 	OpRename                  // FS.Rename.
 	OpLink                    // FS.Link.
 	OpRemove                  // FS.Remove and FS.RemoveAll.
-	OpStat                    // FS.Stat, FS.DiskSize and File.Size.
+	OpStat                    // FS.Stat, FS.DiskSize, FS.DiskFree and File.Size.
 	OpSyncDir                 // FS.SyncDir.
 	OpLock                    // FS.Lock.
 
@@ -215,6 +215,14 @@ func (f *Fail) DiskSize(name string) (int64, error) {
 		return 0, err
 	}
 	return f.fs.DiskSize(name)
+}
+
+// DiskFree implements FS.
+func (f *Fail) DiskFree(name string) (int64, error) {
+	if _, err := f.check(OpStat, "statfs", name); err != nil {
+		return 0, err
+	}
+	return f.fs.DiskFree(name)
 }
 
 // SyncDir implements FS.

@@ -40,6 +40,9 @@ type FS interface {
 	// DiskSize returns the size of the disk that a file or directory is on, bytes. The error
 	// wraps errors.ErrUnsupported where the system does not tell.
 	DiskSize(name string) (int64, error)
+	// DiskFree returns how much of it this process can still write, bytes; errors are
+	// those of DiskSize.
+	DiskFree(name string) (int64, error)
 	// SyncDir makes the entries of a directory durable.
 	SyncDir(name string) error
 	// Lock takes an exclusive advisory lock on the named file, creating it if it is missing,

@@ -26,6 +26,8 @@ type Mem struct {
 		locks map[string]bool
 		// diskSize is what DiskSize answers; 0 means that it is not supported.
 		diskSize int64
+		// diskFree is the same for DiskFree.
+		diskFree int64
 	}
 }
 
@@ -259,13 +261,31 @@ func (m *Mem) Stat(name string) (Info, error) {
 func (m *Mem) DiskSize(name string) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.statfsLocked(name, m.mu.diskSize)
+}
+
+// DiskFree implements FS.
+func (m *Mem) DiskFree(name string) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.statfsLocked(name, m.mu.diskFree)
+}
+
+func (m *Mem) statfsLocked(name string, answer int64) (int64, error) {
 	if _, err := m.findLocked("statfs", name); err != nil {
 		return 0, err
 	}
-	if m.mu.diskSize == 0 {
+	if answer == 0 {
 		return 0, &fs.PathError{Op: "statfs", Path: name, Err: errors.ErrUnsupported}
 	}
-	return m.mu.diskSize, nil
+	return answer, nil
+}
+
+// SetDiskFree sets the answer of DiskFree.
+func (m *Mem) SetDiskFree(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.diskFree = bytes
 }
 
 // SetDiskSize sets the answer of DiskSize.

@@ -246,7 +246,7 @@ func (h *Head) appended(floats, histograms int, t int64) {
 // logError makes an error of the log one of the contract.
 func (h *Head) logError(err error, what string) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, wal.ErrDiskFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%s: %w: %w", what, storage.ErrNoSpace, err)
 	case errors.Is(err, wal.ErrClosed), errors.Is(err, fs.ErrClosed):
 		return fmt.Errorf("%s: %w: %w", what, storage.ErrClosed, err)

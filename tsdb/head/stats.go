@@ -88,6 +88,9 @@ func (h *Head) logBytes() float64 {
 	return float64(n)
 }
 
+// LogSizes returns the bytes of the newest checkpoint and of what was logged since.
+func (h *Head) LogSizes() (checkpoint, since int64, err error) { return h.log.Sizes() }
+
 // LogBytes returns the size of the log on disk.
 func (h *Head) LogBytes() (int64, error) { return h.log.Size() }
 

@@ -39,7 +39,7 @@ func NewCheckpoint(fsys vfs.FS, dir string, number uint64, opts Options) (*Check
 	if err := fsys.RemoveAll(tmp); err != nil {
 		return nil, fmt.Errorf("begin checkpoint %d: %w", number, err)
 	}
-	opts.Sync, opts.Metrics = SyncInterval, nil
+	opts.Sync, opts.Metrics, opts.ReservedBytes = SyncInterval, nil, 0
 	w, err := open(fsys, tmp, kindCheckpoint, firstSegment, opts)
 	if err != nil {
 		return nil, fmt.Errorf("begin checkpoint %d: %w", number, err)

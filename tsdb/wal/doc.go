@@ -13,7 +13,9 @@
 // the operating system and survive the death of the process; [SyncPolicy] says when they
 // survive a power loss. After a failed write the segment is cut back to its last good
 // record, so that no torn record is ever buried under later ones; if even that fails, the
-// log goes on in a new segment.
+// log goes on in a new segment. While the disk is full, or has less free than
+// Options.ReservedBytes, Commit fails with [ErrDiskFull] and nothing is written; it works
+// again by itself when there is room.
 //
 // # Reading
 //

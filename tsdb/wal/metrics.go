@@ -12,6 +12,7 @@ type Metrics struct {
 	records           prometheus.Counter
 	bytes             prometheus.Counter
 	corruptions       prometheus.Counter
+	diskFull          prometheus.Gauge
 }
 
 // NewMetrics makes the metrics and registers them; reg may be nil.
@@ -41,10 +42,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Total number of bytes written to the write-ahead log."),
 		corruptions: counter("prometheus_tsdb_wal_corruptions_total",
 			"Total number of damaged places found in the write-ahead log."),
+		diskFull: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gnomon_wal_disk_full",
+			Help: "Whether samples are refused because the disk is full, or has less free than is reserved.",
+		}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.fsync, m.writesFailed, m.truncations, m.truncationsFailed,
-			m.segmentCurrent, m.records, m.bytes, m.corruptions)
+			m.segmentCurrent, m.records, m.bytes, m.corruptions, m.diskFull)
 	}
 	return m
 }

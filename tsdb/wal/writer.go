@@ -37,6 +37,9 @@ type Options struct {
 	Sync SyncPolicy
 	// SyncInterval is how often SyncInterval syncs; 0 is one second.
 	SyncInterval time.Duration
+	// ReservedBytes is how much has to be free on the disk for something to be written, at
+	// most a twentieth of the disk; 0 reserves nothing. Checkpoints are written without.
+	ReservedBytes int64
 	// Origin is written into each segment.
 	Origin Origin
 	// Logger is told what no caller is told: failed syncs in the background. nil is silent.
@@ -68,6 +71,9 @@ func (o Options) validate() error {
 	}
 	if o.Sync < SyncInterval || o.Sync > SyncNever {
 		errs = append(errs, fmt.Errorf("unknown sync policy %d", o.Sync))
+	}
+	if o.ReservedBytes < 0 {
+		errs = append(errs, fmt.Errorf("reserved space of %d bytes is negative", o.ReservedBytes))
 	}
 	if o.SyncInterval < 0 {
 		errs = append(errs, fmt.Errorf("sync interval %s is negative", o.SyncInterval))
@@ -112,6 +118,7 @@ type Writer struct {
 	}
 
 	joined []byte // The leader's: several batches in one piece.
+	space  diskSpace
 
 	// finishErr is what went wrong when segments were finished; under syncing.
 	finishErr error
@@ -140,6 +147,10 @@ func open(fsys vfs.FS, dir string, kind byte, number uint64, opts Options) (*Wri
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
 	}
 	w := &Writer{fs: fsys, dir: dir, kind: kind, opts: opts, first: number}
+	w.space = diskSpace{fs: fsys, dir: dir, reserved: opts.ReservedBytes, logger: opts.Logger, metrics: opts.Metrics}
+	if size, err := fsys.DiskSize(dir); err == nil {
+		w.space.reserved = min(w.space.reserved, size/20)
+	}
 	seg, err := w.createSegment(number)
 	if err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
@@ -200,7 +211,7 @@ func (w *Writer) commit(b *Batch) error {
 	w.mu.queue = nil
 	w.mu.Unlock()
 
-	err := w.write(group)
+	err := w.space.note(w.write(group))
 
 	w.mu.Lock()
 	var next *Batch
@@ -228,6 +239,10 @@ func (w *Writer) write(group []*Batch) error {
 	seg := w.current.Load()
 	if w.broken.Load() {
 		return fmt.Errorf("log segment %s cannot be written since an earlier failure", seg.file.Name())
+	}
+	if err := w.space.check(time.Now()); err != nil {
+		w.opts.Metrics.writesFailed.Inc()
+		return fmt.Errorf("write log: %w", err)
 	}
 	number := seg.records
 	for _, b := range group {
@@ -418,6 +433,28 @@ func removeSegments(fsys vfs.FS, dir string, below uint64) error {
 
 // Size is the number of bytes that the log takes on disk, checkpoint included.
 func (w *Writer) Size() (int64, error) { return dirSize(w.fs, w.dir) }
+
+// Sizes are the bytes of the newest checkpoint, and of the segments, which have what came
+// after it.
+func (w *Writer) Sizes() (checkpoint, segments int64, err error) {
+	l, err := list(w.fs, w.dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, n := range l.segments {
+		info, err := w.fs.Stat(filepath.Join(w.dir, segmentName(n)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // It may be removed meanwhile.
+			return 0, 0, fmt.Errorf("size of log: %w", err)
+		}
+		segments += info.Size
+	}
+	if cp, ok := l.latestCheckpoint(); ok {
+		if checkpoint, err = dirSize(w.fs, filepath.Join(w.dir, checkpointName(cp))); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	return checkpoint, segments, err
+}
 
 func dirSize(fsys vfs.FS, dir string) (int64, error) {
 	entries, err := fsys.ReadDir(dir)
