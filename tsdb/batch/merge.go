@@ -2,6 +2,7 @@ package batch
 
 import (
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -17,14 +18,26 @@ const (
 // Merge is the union of the iterators. A sample of an iterator wins over one
 // with the same timestamp of a later iterator. A single iterator is returned as
 // it is.
-func Merge(its ...storage.BatchIterator) storage.BatchIterator {
+func Merge(its ...storage.BatchIterator) storage.BatchIterator { return MergeInto(nil, its...) }
+
+// MergeInto is Merge with the memory of an iterator that it returned before and
+// that is not used any more.
+func MergeInto(used storage.BatchIterator, its ...storage.BatchIterator) storage.BatchIterator {
 	if len(its) == 1 {
 		return its[0]
 	}
-	m := &merger{sources: make([]source, len(its))}
-	for i, it := range its {
-		m.sources[i] = source{it: it}
+	m, ok := used.(*merger)
+	if !ok {
+		m = &merger{}
 	}
+	for i := range m.sources {
+		m.sources[i].reset(nil)
+	}
+	m.sources = slices.Grow(m.sources[:0], len(its))[:len(its)]
+	for i, it := range its {
+		m.sources[i].reset(it)
+	}
+	m.last = nil
 	return m
 }
 
@@ -36,13 +49,22 @@ type source struct {
 	done bool
 }
 
+// reset begins an iterator, with the room of the batch of the one before.
+func (s *source) reset(it storage.BatchIterator) {
+	clear(s.b.Histograms)
+	clear(s.b.FloatHistograms)
+	*s = source{it: it, b: storage.Batch{
+		Values: s.b.Values[:0], Histograms: s.b.Histograms[:0], FloatHistograms: s.b.FloatHistograms[:0],
+	}}
+}
+
 // ready makes sure that there is a sample at hand and reports whether there is.
 func (s *source) ready() bool {
 	for !s.done && s.at >= s.b.Len() {
 		s.at = 0
 		if !s.it.Next(&s.b) {
 			s.done = true
-			s.b = storage.Batch{}
+			s.b.Times, s.b.StartTimes = nil, nil
 		}
 	}
 	return !s.done

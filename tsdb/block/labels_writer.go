@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
 )
@@ -20,8 +21,17 @@ type labelBuilder struct {
 
 	frame     labelFrame // The one that is being filled.
 	frames    [][]byte   // Those that are full, not compressed.
-	numbers   []uint32   // Scratch: the names of a series.
 	lastShape uint32
+	// The names and values of the series added last, and of the one before. Most are the same: a
+	// comparison is cheaper than looking a string up.
+	last, before []numberedLabel
+	shape        []uint32 // Scratch: the numbers of the names of a series.
+}
+
+// numberedLabel is a label with the numbers of its strings, which are the builder's.
+type numberedLabel struct {
+	name, value             string
+	nameNumber, valueNumber uint32
 }
 
 // nameValues are the values of a label name.
@@ -30,7 +40,6 @@ type nameValues struct {
 	numbers map[string]uint32
 	values  []string
 	counts  []uint32 // How many series have each value.
-	inFrame uint32   // The name's index in the frame plus one; 0 if it does not occur.
 }
 
 func newLabelBuilder() labelBuilder {
@@ -40,21 +49,58 @@ func newLabelBuilder() labelBuilder {
 // add takes the labels and the metadata of the next series.
 func (b *labelBuilder) add(ls labels.Labels, m metadata.Metadata) {
 	f := &b.frame
-	b.numbers = b.numbers[:0]
+	b.last, b.before = b.before[:0], b.last
+	b.shape = b.shape[:0]
 	ls.Range(func(l labels.Label) {
-		n, ok := b.byName[l.Name]
-		if !ok {
-			n = uint32(len(b.names))
-			name := strings.Clone(l.Name) // It is part of a label set.
-			b.byName[name] = n
-			b.names = append(b.names, &nameValues{name: name, numbers: map[string]uint32{}})
-		}
-		f.values = append(f.values, b.names[n].number(l.Value))
-		b.numbers = append(b.numbers, n)
+		n := b.numbered(l)
+		b.last = append(b.last, n)
+		f.values = append(f.values, n.valueNumber)
+		b.shape = append(b.shape, n.nameNumber)
 	})
 	f.ends = append(f.ends, uint32(len(f.values)))
-	f.shape = append(f.shape, b.shapeOf(b.numbers))
+	f.shape = append(f.shape, b.shapeOf(b.shape))
 	f.metadata = append(f.metadata, b.metadataNumber(m))
+}
+
+// numbered finds the numbers of a label, the next one of the series.
+func (b *labelBuilder) numbered(l labels.Label) numberedLabel {
+	at := len(b.last)
+	if at < len(b.before) && b.before[at].name == l.Name {
+		same := b.before[at]
+		name := b.names[same.nameNumber]
+		if same.value == l.Value {
+			name.counts[same.valueNumber]++
+			return same
+		}
+		value := name.number(l.Value)
+		return numberedLabel{same.name, name.values[value], same.nameNumber, value}
+	}
+	n, ok := b.byName[l.Name]
+	if !ok {
+		n = uint32(len(b.names))
+		name := strings.Clone(l.Name) // It is part of a label set.
+		b.byName[name] = n
+		b.names = append(b.names, &nameValues{name: name, numbers: map[string]uint32{}})
+	}
+	name := b.names[n]
+	value := name.number(l.Value)
+	return numberedLabel{name.name, name.values[value], n, value}
+}
+
+// bucket says whether the series added last and the one before are buckets of one histogram.
+func (b *labelBuilder) bucket() bool {
+	found := false
+	for i := range b.last {
+		if i >= len(b.before) || b.last[i].nameNumber != b.before[i].nameNumber {
+			return false
+		}
+		if b.last[i].name == model.BucketLabel {
+			found = true
+		} else if b.last[i].valueNumber != b.before[i].valueNumber {
+			return false
+		}
+	}
+	return found && len(b.last) == len(b.before)
 }
 
 func (n *nameValues) number(value string) uint32 {

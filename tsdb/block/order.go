@@ -29,11 +29,6 @@ func Compare(a, b labels.Labels) int {
 	return compareBounds(leA, leB)
 }
 
-// buckets says whether two series are buckets of one histogram.
-func buckets(a, b labels.Labels) bool {
-	return a.Has(model.BucketLabel) && b.Has(model.BucketLabel) && compareWithoutBucket(a, b) == 0
-}
-
 // compareWithoutBucket is labels.Compare of the labels but le.
 func compareWithoutBucket(a, b labels.Labels) int {
 	var roomA, roomB [24]labels.Label

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,10 +30,13 @@ func TestOrder(t *testing.T) {
 			require.Equal(t, i == j, Compare(a, b) == 0, "%s and %s", a, b)
 		}
 	}
-	require.True(t, buckets(sorted[1], sorted[3]))
-	require.False(t, buckets(sorted[4], sorted[5]))
-	require.False(t, buckets(sorted[8], sorted[9]))
-	require.False(t, buckets(sorted[8], sorted[8]))
+	b, found := newLabelBuilder(), []bool{}
+	for _, ls := range sorted {
+		b.add(ls, metadata.Metadata{})
+		found = append(found, b.bucket())
+	}
+	// Each is the next bucket of the one before.
+	require.Equal(t, []bool{false, false, true, true, true, false, true, true, false, false, false}, found)
 }
 
 // TestOrderIsTotal sorts series in different starting orders: the result is the same.

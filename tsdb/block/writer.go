@@ -211,8 +211,8 @@ func (w *Writer) AddSeries(s *Series) (uint32, error) {
 			return 0, fmt.Errorf("%s: %w", s.Labels, err)
 		}
 	}
-	w.group.add(s, w.stats.NumSeries > 0 && buckets(w.last, s.Labels), w.timelines)
 	w.labels.add(s.Labels, s.Metadata)
+	w.group.add(s, w.labels.bucket(), w.timelines)
 	for i := range s.Chunks {
 		w.count(&s.Chunks[i])
 	}

@@ -13,17 +13,27 @@ import (
 // its samples; where two have a sample at the same time, the earlier source
 // wins.
 func Union(sources ...Source) Source {
-	return &union{sources: sources, heads: make([]*Series, len(sources))}
+	return &union{sources: sources, heads: make([]head, len(sources))}
 }
 
 type union struct {
 	sources []Source
 	started bool
-	// heads has the series that each source is at, nil where it is at its end;
-	// least are the sources that are at the least one.
-	heads []*Series
-	least []int
-	err   error
+	// heads has the series that each source is at; least are the sources that are
+	// at the least one.
+	heads  []head
+	least  []int
+	merged storage.BatchIterator
+	// Scratch of Series.
+	its       []storage.BatchIterator
+	exemplars [][]exemplar.Exemplar
+	err       error
+}
+
+// head is the series that a source is at, if it is not at its end.
+type head struct {
+	Series
+	ok bool
 }
 
 // Next moves the sources on that are at the current series.
@@ -42,10 +52,9 @@ func (u *union) Next() bool {
 }
 
 func (u *union) advance(i int) {
-	u.heads[i] = nil
+	u.heads[i] = head{}
 	if u.sources[i].Next() {
-		s := u.sources[i].Series()
-		u.heads[i] = &s
+		u.heads[i] = head{u.sources[i].Series(), true}
 	}
 	if err := u.sources[i].Err(); err != nil && u.err == nil {
 		u.err = err
@@ -55,20 +64,20 @@ func (u *union) advance(i int) {
 // Series returns the current series. The metadata is that of the earliest source
 // that has some.
 func (u *union) Series() Series {
-	series := *u.heads[u.least[0]]
+	series := u.heads[u.least[0]].Series
 	if len(u.least) == 1 {
 		return series
 	}
-	its := make([]storage.BatchIterator, len(u.least))
-	exemplars := make([][]exemplar.Exemplar, len(u.least))
-	for k, i := range u.least {
-		h := u.heads[i]
-		its[k], exemplars[k] = h.Batches, h.Exemplars
+	u.its, u.exemplars = u.its[:0], u.exemplars[:0]
+	for _, i := range u.least {
+		h := &u.heads[i]
+		u.its, u.exemplars = append(u.its, h.Batches), append(u.exemplars, h.Exemplars)
 		if series.Metadata == (metadata.Metadata{}) {
 			series.Metadata = h.Metadata
 		}
 	}
-	series.Batches, series.Exemplars = batch.Merge(its...), batch.MergeExemplars(exemplars...)
+	u.merged = batch.MergeInto(u.merged, u.its...)
+	series.Batches, series.Exemplars = u.merged, batch.MergeExemplars(u.exemplars...)
 	return series
 }
 
@@ -76,9 +85,10 @@ func (u *union) Series() Series {
 func (u *union) Err() error { return u.err }
 
 // leastOf appends the sources that are at the least series.
-func leastOf(least []int, heads []*Series) []int {
-	for i, h := range heads {
-		if h == nil {
+func leastOf(least []int, heads []head) []int {
+	for i := range heads {
+		h := &heads[i]
+		if !h.ok {
 			continue
 		}
 		c := -1

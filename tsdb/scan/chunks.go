@@ -188,6 +188,10 @@ func (c *Chunks) emit(b *storage.Batch) {
 	}
 	if whole {
 		b.Timeline, b.Offset, b.Times = c.block.timeline(c.ref.Timeline), int(c.ref.FirstRow)+from, c.times[from:end:end]
+		if b.Kind == storage.KindFloat && len(c.starts) == 0 && end-from == len(c.values) {
+			b.Values, c.values = c.values, b.Values // Each has an owner, as before.
+			return
+		}
 		lo := from
 		if len(c.rows) > 0 {
 			lo = int(c.rows[from])
