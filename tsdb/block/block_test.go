@@ -234,15 +234,20 @@ func TestWriterRefuses(t *testing.T) {
 	}
 	_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "z", model.MetricNameLabel, "m")})
 	require.NoError(t, err)
-	for _, ls := range []labels.Labels{labels.FromStrings("A", "z", model.MetricNameLabel, "m"), labels.FromStrings("A", "z", model.MetricNameLabel, "a")} {
-		_, err = w.AddSeries(&Series{Labels: ls})
-		require.ErrorIs(t, err, ErrOutOfOrder)
-	}
 	_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "a", model.MetricNameLabel, "n")})
 	require.NoError(t, err)
 	_, err = w.Finish(Meta{MinTime: 2, MaxTime: 1})
 	require.ErrorContains(t, err, "time range")
 	require.NoError(t, w.Abort())
+	for _, ls := range []labels.Labels{labels.FromStrings("A", "z", model.MetricNameLabel, "m"), labels.FromStrings("A", "z", model.MetricNameLabel, "a")} {
+		w, err := NewWriter(vfs.NewMem(), parent, testID, WriterOptions{})
+		require.NoError(t, err)
+		_, err = w.AddSeries(&Series{Labels: labels.FromStrings("A", "z", model.MetricNameLabel, "m")})
+		require.NoError(t, err)
+		_, err = w.AddSeries(&Series{Labels: ls})
+		require.ErrorIs(t, err, ErrOutOfOrder)
+		require.NoError(t, w.Abort())
+	}
 }
 
 // TestWriteFailures lets each operation fail, and takes the power away there: the block is

@@ -15,6 +15,8 @@ type SeriesEntry struct {
 	Labels labels.Labels
 	// Metadata is the zero value if there is none.
 	Metadata metadata.Metadata
+	// ReuseLabels makes Labels memory that the next series that is read overwrites.
+	ReuseLabels bool
 	// Chunks are in ascending order of time. They are shared, and not to be changed; they may be
 	// kept.
 	Chunks []ChunkRef
@@ -35,8 +37,8 @@ type labelText struct {
 // HasExemplars says whether Reader.Exemplars has something to return.
 func (e *SeriesEntry) HasExemplars() bool { return e.exemplars != nil }
 
-// Series reads a series into e. builder is scratch memory. The labels and metadata are in
-// memory of their own.
+// Series reads a series into e. builder is scratch memory, of the labels as well if e reuses
+// them; otherwise they are in memory of their own.
 func (r *Reader) Series(id uint32, builder *labels.ScratchBuilder, e *SeriesEntry) error {
 	i, err := r.frameOf(id)
 	if err != nil {
@@ -101,8 +103,12 @@ func (r *Reader) readLabels(f *labelFrame, i int, builder *labels.ScratchBuilder
 		t := &e.texts[j]
 		builder.Add(r.index.names[t.name].name, inMemory(e.text[t.from:t.to]))
 	}
-	e.Labels = builder.Labels() // Copies the strings.
-	return nil
+	if e.ReuseLabels {
+		builder.Overwrite(&e.Labels)
+	} else {
+		e.Labels = builder.Labels()
+	}
+	return nil // Both copy the strings.
 }
 
 // readTexts fills e.texts. The values that the series before has in the same places, most of

@@ -16,6 +16,9 @@ import (
 // together in it, each after the one that it includes, so that they can be coded against each
 // other. Series without le have the order of labels.Compare within a metric.
 func Compare(a, b labels.Labels) int {
+	if labels.Equal(a, b) { // As a rule, when blocks are merged.
+		return 0
+	}
 	if c := strings.Compare(a.Get(model.MetricNameLabel), b.Get(model.MetricNameLabel)); c != 0 {
 		return c
 	}
@@ -48,6 +51,52 @@ func withoutBucket(dst []labels.Label, ls labels.Labels) []labels.Label {
 		}
 	})
 	return dst
+}
+
+// compareNumbered is Compare of two series that a labelBuilder has.
+func compareNumbered(a, b []numberedLabel) int {
+	nameA, leA := special(a)
+	nameB, leB := special(b)
+	if c := strings.Compare(nameA, nameB); c != 0 {
+		return c
+	}
+	for i, j := 0, 0; ; i, j = i+1, j+1 {
+		for i < len(a) && a[i].name == model.BucketLabel {
+			i++
+		}
+		for j < len(b) && b[j].name == model.BucketLabel {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			return cmp.Or(cmp.Compare(len(a)-i, len(b)-j), compareBounds(leA, leB))
+		}
+		if c := compareLabels(&a[i], &b[j]); c != 0 {
+			return c
+		}
+	}
+}
+
+func compareLabels(a, b *numberedLabel) int {
+	if a.nameNumber != b.nameNumber {
+		return strings.Compare(a.name, b.name)
+	}
+	if a.valueNumber != b.valueNumber {
+		return strings.Compare(a.value, b.value)
+	}
+	return 0
+}
+
+// special returns the metric name and the bound of a bucket.
+func special(ls []numberedLabel) (name, le string) {
+	for i := range ls {
+		switch ls[i].name {
+		case model.MetricNameLabel:
+			name = ls[i].value
+		case model.BucketLabel:
+			le = ls[i].value
+		}
+	}
+	return name, le
 }
 
 // compareBounds orders the values of le: numbers ascend, what is no number comes after them.

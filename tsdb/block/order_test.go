@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -28,6 +29,10 @@ func TestOrder(t *testing.T) {
 		for j, b := range sorted {
 			require.Equal(t, i < j, Compare(a, b) < 0, "%s and %s", a, b)
 			require.Equal(t, i == j, Compare(a, b) == 0, "%s and %s", a, b)
+			both := newLabelBuilder()
+			both.add(a, metadata.Metadata{})
+			both.add(b, metadata.Metadata{})
+			require.Equal(t, cmp.Compare(i, j), compareNumbered(both.before, both.last), "%s and %s", a, b)
 		}
 	}
 	b, found := newLabelBuilder(), []bool{}

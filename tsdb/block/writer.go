@@ -88,7 +88,6 @@ type Writer struct {
 	group  groupBuilder
 	frames []frameEntry
 
-	last        labels.Labels
 	stats       Stats
 	buf, stored []byte
 }
@@ -200,9 +199,6 @@ func (w *Writer) AddTimeline(times []int64) (uint32, error) {
 // AddSeries stores a series with its chunks, and returns its number. Series come in the
 // order of Compare, each once.
 func (w *Writer) AddSeries(s *Series) (uint32, error) {
-	if w.stats.NumSeries > 0 && Compare(w.last, s.Labels) >= 0 {
-		return 0, fmt.Errorf("%s after %s: %w", s.Labels, w.last, ErrOutOfOrder)
-	}
 	if w.stats.NumSeries == 1<<32-1 {
 		return 0, fmt.Errorf("%s: block is full of series", s.Labels)
 	}
@@ -212,12 +208,14 @@ func (w *Writer) AddSeries(s *Series) (uint32, error) {
 		}
 	}
 	w.labels.add(s.Labels, s.Metadata)
+	if w.stats.NumSeries > 0 && compareNumbered(w.labels.before, w.labels.last) >= 0 {
+		return 0, fmt.Errorf("%s: %w", s.Labels, ErrOutOfOrder)
+	}
 	w.group.add(s, w.labels.bucket(), w.timelines)
 	for i := range s.Chunks {
 		w.count(&s.Chunks[i])
 	}
 	w.stats.NumExemplars += uint64(len(s.Exemplars))
-	w.last = s.Labels
 	w.stats.NumSeries++
 	if w.group.series >= w.opts.FrameSeries || w.group.full() {
 		if err := w.flushGroup(); err != nil {

@@ -35,7 +35,7 @@ type Series struct {
 func BlockSource(r *block.Reader, number uint32, mint, maxt int64) Source {
 	return &blockSource{
 		block: scan.Block{Reader: r, Tombstones: r.Tombstones(), Number: number},
-		mint:  mint, maxt: maxt, builder: labels.NewScratchBuilder(16),
+		mint:  mint, maxt: maxt, builder: labels.NewScratchBuilder(16), entry: block.SeriesEntry{ReuseLabels: true},
 	}
 }
 
