@@ -57,11 +57,16 @@ func checkFileHeader(data []byte, magic, file string) error {
 	return nil
 }
 
+// syncBytes is how much is written before it is made durable. Many dirty pages at once would
+// make the log's syncs wait.
+const syncBytes = 16 << 20
+
 // fileWriter writes a file front to back and knows how far it is.
 type fileWriter struct {
-	file vfs.File
-	buf  *bufio.Writer
-	off  int64
+	file   vfs.File
+	buf    *bufio.Writer
+	off    int64
+	synced int64 // Offset of the last sync.
 }
 
 func newFileWriter(fsys vfs.FS, name, magic string) (*fileWriter, error) {
@@ -79,7 +84,14 @@ func newFileWriter(fsys vfs.FS, name, magic string) (*fileWriter, error) {
 func (w *fileWriter) write(p []byte) error {
 	n, err := w.buf.Write(p)
 	w.off += int64(n)
-	return err
+	if err != nil || w.off-w.synced < syncBytes {
+		return err
+	}
+	w.synced = w.off
+	if err := w.buf.Flush(); err != nil {
+		return err
+	}
+	return w.file.Sync()
 }
 
 // finish makes the file durable and closes it.

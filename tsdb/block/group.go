@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -136,6 +137,10 @@ func (w *Writer) flushGroup() error {
 	return nil
 }
 
+// yieldEvery is after how many columns the writer lets others run. Encoding a page takes a
+// millisecond, and whoever appends samples should not wait for it.
+const yieldEvery = 16
+
 // writeColumns writes a page of the first of the columns, and says how many those are.
 func (w *Writer) writeColumns(columns []pendingColumn) (n int, err error) {
 	g := &w.group
@@ -150,6 +155,9 @@ func (w *Writer) writeColumns(columns []pendingColumn) (n int, err error) {
 			neighbour := -1
 			if n > 0 && c.followsIn(&columns[n-1]) {
 				neighbour = last
+			}
+			if n%yieldEvery == 0 {
+				runtime.Gosched()
 			}
 			last = g.encoder.AppendFloats(g.floats[c.floats.from:c.floats.to], neighbour)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -87,6 +88,7 @@ func writeSeries(ctx context.Context, sw *seriesWriter, source Source) (n int, e
 			return n, err
 		}
 		series := source.Series()
+		runtime.Gosched() // Whoever appends samples goes first.
 		wrote, err := sw.write(&series)
 		if err != nil {
 			return n, fmt.Errorf("series %s: %w", series.Labels, err)

@@ -243,3 +243,38 @@ func TestWriteStopsWhenCancelled(t *testing.T) {
 	_, err := Write(ctx, target(fsys), []Source{&listSource{series: []listSeries{{"x", regular(0, hour, 15_000, 1)}}}})
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// TestMergeSurvivesACrash lets each operation of a merge fail, and takes the
+// power away there: the old blocks are sound, and the new one is there as a whole
+// or not at all.
+func TestMergeSurvivesACrash(t *testing.T) {
+	made, fired := 0, true
+	for n := 1; fired; n++ {
+		mem := vfs.NewMem()
+		require.NoError(t, vfs.MkdirAllSync(mem, "blocks"))
+		a := write(t, mem, &listSource{series: []listSeries{{"x", regular(0, hour, 15_000, 1)}, {"y", regular(0, hour, 15_000, 1)}}})
+		b := write(t, mem, &listSource{series: []listSeries{{"x", regular(hour, 2*hour, 15_000, 1)}}})
+		disk := vfs.NewFail(mem)
+		disk.Arm(vfs.Rule{Kinds: vfs.OpMutating | vfs.OpClose, N: n, TearBytes: 50})
+		_, err := Merge(context.Background(), target(disk), []*block.Reader{a, b})
+		fired = disk.Fired()
+		require.Equal(t, fired, err != nil, "operation %d: %v", n, err)
+		for _, state := range []*vfs.Mem{mem, mem.CrashClone(), mem.CrashCloneSeed(uint64(n))} {
+			require.NoError(t, block.RemoveTemporary(state, "blocks"))
+			entries, err := state.ReadDir("blocks")
+			require.NoError(t, err)
+			for _, e := range entries {
+				m, err := block.ReadMeta(state, "blocks/"+e.Name)
+				require.NoError(t, err)
+				r := open(t, state, m)
+				if m.Compaction.Level > 1 {
+					requireSamples(t, regular(0, 2*hour, 15_000, 1), read(t, r, "x", math.MinInt64, math.MaxInt64))
+					require.Len(t, m.Compaction.Parents, 2)
+					made++
+				}
+			}
+			require.Contains(t, []int{2, 3}, len(entries), "operation %d", n)
+		}
+	}
+	require.GreaterOrEqual(t, made, 3)
+}
