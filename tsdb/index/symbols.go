@@ -92,7 +92,7 @@ func (s *Symbols) growLocked(n Symbol) {
 	if int(n>>symbolShift) < len(chunks) {
 		return
 	}
-	grown := append(chunks[:len(chunks):len(chunks)], new([symbolChunk]string))
+	grown := append(chunks, new([symbolChunk]string)) // readers do not look behind the end they know
 	s.chunks.Store(&grown)
 }
 
