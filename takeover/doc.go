@@ -1,7 +1,7 @@
 // Package takeover reads the data folder of a Prometheus into blocks of ours,
 // and writes blocks of ours back as blocks of Prometheus.
 //
-// [Import] takes a folder over, block by block: [Export] is the way back. It is
+// [Import] takes a folder over, block by block; [Export] is the way back. It is
 // the one room of the product that links upstream's database, to read and write
 // its files; nothing of it runs while the server serves.
 //
@@ -15,8 +15,9 @@
 // the target, in one step. So a server that has the target open never sees a
 // part that was not proven, and takes each as it comes.
 //
-// The source is never written to. It is locked, shared, while it is being read:
-// a Prometheus that runs is refused, one that starts meanwhile refuses to.
+// The source is never written to. A Prometheus that has it open is refused, by
+// its lock file. If there is such a file it is held while the logs and blocks are
+// read, so that no Prometheus starts meanwhile; none is made.
 //
 // # Resuming
 //

@@ -22,7 +22,7 @@ import (
 // Defaults of ImportOptions.
 const (
 	// DefaultMaxLogSamples is how many samples of the logs are in memory at
-	// once: they take about 256 MiB.
+	// once: they take about 600 MiB.
 	DefaultMaxLogSamples = 16 << 20
 	// DefaultMaxExemplars is how many exemplars of the logs are imported.
 	DefaultMaxExemplars = 100_000

@@ -143,6 +143,9 @@ type collector struct {
 	columns map[int64][]samples // by the start of the range, then by rank
 	last    []samples           // one of them
 	start   int64               // its range
+	// room is how many samples a series has on average. Most have as many, and
+	// then nothing is allocated twice.
+	room int
 	// ended are series that went into a block: see endsSeries.
 	ended map[chunks.HeadSeriesRef]bool
 }
@@ -152,6 +155,7 @@ func (x *logIndex) collect(ctx context.Context, l *load) (*collector, error) {
 	c := &collector{logIndex: x, load: l, columns: map[int64][]samples{}, ended: map[chunks.HeadSeriesRef]bool{}}
 	for _, r := range l.ranges {
 		c.columns[r.start] = make([]samples, l.hi-l.lo)
+		c.room = max(c.room, int(r.samples)/len(x.byRank)+1)
 	}
 	if err := x.reread(ctx, c); err != nil {
 		return nil, err
@@ -188,6 +192,7 @@ func (c *collector) onFloats(list []record.RefSample, outOfOrder bool) {
 	for i := range list {
 		if s := &list[i]; c.takes(s.T, outOfOrder) {
 			if col := c.column(s.Ref, s.T); col != nil {
+				col.expect(c.room)
 				col.float(s.ST, s.T, s.V)
 			}
 		}
@@ -310,9 +315,10 @@ func (s *logSource) Next() bool {
 // Series returns the series that Next went to.
 func (s *logSource) Series() compact.Series {
 	return compact.Series{
-		Labels:   s.index.series[s.index.byRank[s.at]].labels,
-		Metadata: s.index.metadata[s.at],
-		Batches:  s.samples.batches(),
+		Labels:    s.index.series[s.index.byRank[s.at]].labels,
+		Metadata:  s.index.metadata[s.at],
+		Exemplars: s.exemplarsOf(s.at),
+		Batches:   s.samples.batches(),
 	}
 }
 

@@ -152,7 +152,7 @@ func (s *promSegment) scan(ctx context.Context, f io.ReaderAt, size int64, each 
 	// held is the last damage until it is known whether anything follows it.
 	var held *logDamage
 	for off := int64(0); off >= 0 && off < size; {
-		r := wlog.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, off, size-off), 1<<20))
+		r := wlog.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, off, size-off), int(min(1<<20, size-off))))
 		for r.Next() {
 			if err := ctx.Err(); err != nil {
 				return err

@@ -20,6 +20,13 @@ type samples struct {
 	ordered bool
 }
 
+// expect makes room for n floats, if there is none yet.
+func (s *samples) expect(n int) {
+	if s.runs == nil {
+		s.runs = []storage.Batch{{Times: make([]int64, 0, n), Values: make([]float64, 0, n)}}[:0]
+	}
+}
+
 func (s *samples) reset() {
 	for i := range s.runs {
 		r := &s.runs[i]

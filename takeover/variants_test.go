@@ -1,12 +1,15 @@
 package takeover
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/model/value"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -18,12 +21,13 @@ import (
 )
 
 // TestImportOfStartTimes has the record and chunk types with start timestamps,
-// and the other compression of logs.
+// the other compression of logs, and a snapshot of the memory.
 func TestImportOfStartTimes(t *testing.T) {
 	opts := promOptions()
 	opts.EnableSTStorage, opts.EnableHistogramSTEncoding = true, true
 	opts.FloatChunkEncoding = chunkenc.EncXOR2
 	opts.WALCompression = compression.Zstd
+	opts.EnableMemorySnapshotOnShutdown = true
 	p := openPrometheus(t, t.TempDir(), opts)
 	for n := range 400 {
 		t0 := start + int64(n)*minute
@@ -72,6 +76,43 @@ func TestImportOfStaleSeries(t *testing.T) {
 	mem := vfs.NewMem()
 	imported(t, mem, source, "data", ImportOptions{})
 	requireContent(t, want, ourContent(t, mem, "data"))
+}
+
+// TestImportOfExemplarsAndMetadata has those that Prometheus keeps in its log.
+func TestImportOfExemplarsAndMetadata(t *testing.T) {
+	source, _ := lived(t)
+	mem := vfs.NewMem()
+	imported(t, mem, source, "data", ImportOptions{})
+	db := openOurs(t, mem, "data")
+	defer func() { require.NoError(t, db.Close()) }()
+	q, err := db.Querier(math.MinInt64, math.MaxInt64)
+	require.NoError(t, err)
+	defer q.Close()
+	name := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "with_exemplar")
+	got, err := q.Exemplars(context.Background(), []*labels.Matcher{name})
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	var want []exemplar.Exemplar
+	for n := 360; n < 570; n++ { // what is older is in blocks, which have none
+		if n%7 == 0 {
+			want = append(want, exemplar.Exemplar{Labels: labels.FromStrings("trace", fmt.Sprint(n)), Value: 1, Ts: start + int64(n)*minute, HasTs: true})
+		}
+	}
+	require.Equal(t, want, got[0].Exemplars)
+	meta, err := q.Metadata(context.Background(), "with_exemplar")
+	require.NoError(t, err)
+	require.Equal(t, []metadata.Metadata{{Type: model.MetricTypeCounter, Unit: "bytes", Help: "help 2"}}, meta["with_exemplar"])
+
+	bounded := vfs.NewMem()
+	imported(t, bounded, source, "data", ImportOptions{MaxExemplars: 3})
+	db2 := openOurs(t, bounded, "data")
+	defer func() { require.NoError(t, db2.Close()) }()
+	q2, err := db2.Querier(math.MinInt64, math.MaxInt64)
+	require.NoError(t, err)
+	defer q2.Close()
+	got, err = q2.Exemplars(context.Background(), []*labels.Matcher{name})
+	require.NoError(t, err)
+	require.Equal(t, want[len(want)-3:], got[0].Exemplars)
 }
 
 // TestImportOfSnapshot imports what Prometheus's API makes, with and without its

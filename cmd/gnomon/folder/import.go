@@ -18,7 +18,7 @@ func (c *commands) registerImport() {
 	prom.Arg("folder", "Data folder of the Prometheus (its --storage.tsdb.path), a copy or a snapshot of it.").Required().StringVar(&source)
 	prom.Flag("blocks-only", "Import only the blocks. They can be read while the Prometheus is running; import again, without this flag, when it is stopped.").
 		BoolVar(&opts.BlocksOnly)
-	prom.Flag("max-log-samples", "How many samples of the logs are in memory at once, 16 bytes each. Logs with more are read several times.").
+	prom.Flag("max-log-samples", "How many samples of the logs are in memory at once; they take about 40 bytes each. Logs with more are read several times.").
 		Default("16777216").Uint64Var(&opts.MaxLogSamples)
 	c.run[prom.FullCommand()] = func(ctx context.Context, out io.Writer) error {
 		opts.Out = out
