@@ -88,6 +88,19 @@ func (g *Gnomon) Launch(t testing.TB) {
 	g.Process = Start(t, Spec{Name: "gnomon", Path: path, Args: g.args, Dir: g.Dir})
 }
 
+// RunGnomon runs a command of the program under test in a folder, waits for its end, and
+// returns its exit status and what it wrote.
+func RunGnomon(t testing.TB, dir string, args ...string) (code int, output string) {
+	t.Helper()
+	path, err := gnomonBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Start(t, Spec{Name: "gnomon " + strings.Join(args, " "), Path: path, Args: args, Dir: dir})
+	code = p.Wait(t)
+	return code, p.Output(t)
+}
+
 // Start starts the server and waits until it is ready.
 func (g *Gnomon) Start(t testing.TB) {
 	t.Helper()

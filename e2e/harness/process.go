@@ -46,7 +46,8 @@ type Process struct {
 // Start runs a program in the background.
 func Start(t testing.TB, spec Spec) *Process {
 	t.Helper()
-	log, err := os.CreateTemp(t.TempDir(), spec.Name+"-*.log")
+	program, _, _ := strings.Cut(spec.Name, " ")
+	log, err := os.CreateTemp(t.TempDir(), program+"-*.log")
 	if err != nil {
 		t.Fatalf("create a file for the output of %s: %v", spec.Name, err)
 	}
