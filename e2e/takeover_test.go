@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -49,4 +50,16 @@ func TestTakeOver(t *testing.T) {
 	code, output = harness.RunGnomon(t, second.Dir, "tsdb", "list", "--human-readable")
 	require.Equal(t, 0, code, output)
 	require.Contains(t, output, "BLOCK ULID")
+}
+
+// A server that is started on the folder of a Prometheus says how to take it over.
+func TestFolderOfPrometheusIsNamed(t *testing.T) {
+	t.Parallel()
+	server := harness.NewGnomon(t, harness.Options{Config: "global: {}\n"})
+	require.NoError(t, os.MkdirAll(filepath.Join(server.Dir, "data", "chunks_head"), 0o700))
+	server.Start(t)
+	require.Contains(t, server.Output(t), "gnomon tsdb import prometheus data/")
+	code, output := harness.RunGnomon(t, server.Dir, "tsdb", "list")
+	require.Equal(t, 1, code, output)
+	require.Contains(t, output, "take it over with gnomon tsdb import prometheus")
 }

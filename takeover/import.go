@@ -17,6 +17,7 @@ import (
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/compact"
+	"github.com/gnomonhq/gnomon/tsdb/inspect"
 )
 
 // Defaults of ImportOptions.
@@ -97,9 +98,12 @@ type Summary struct {
 	Series, Samples uint64
 	// Notes are about what is odd and costs nothing.
 	Notes []string
-	// Damages are what could not be imported.
+	// Damages are what could not be imported, the first thousand of them.
 	Damages []error
 }
+
+// maxTold bounds notes and damages.
+const maxTold = 1000
 
 // importer is one run of Import.
 type importer struct {
@@ -144,14 +148,18 @@ func Import(ctx context.Context, source, target string, opts ImportOptions) (Sum
 	return im.summary, errors.Join(err, f.close())
 }
 
-// distinct refuses to import a folder into itself.
+// distinct refuses to import a folder into itself, and into that of another
+// Prometheus.
 func (im *importer) distinct() error {
+	if inspect.OfPrometheus(im.opts.FS, im.target) {
+		return fmt.Errorf("%s is the data folder of a Prometheus: import into a folder of its own", im.target)
+	}
 	from, err := os.Stat(im.source)
 	if err != nil {
 		return nil // openFolder tells
 	}
 	if to, err := os.Stat(im.target); err == nil && os.SameFile(from, to) {
-		return fmt.Errorf("%s is the folder of Prometheus itself: import into a folder of its own", im.target)
+		return fmt.Errorf("%s is what is to be imported: import into a folder of its own", im.target)
 	}
 	return nil
 }
@@ -296,7 +304,7 @@ func (im *importer) blockPart(m *promtsdb.BlockMeta, sources []ulid.ULID) part {
 // logParts reads the logs once to see what there is.
 func (im *importer) logParts(ctx context.Context, f *folder) ([]part, error) {
 	fmt.Fprintf(im.opts.Out, "reading the logs of %s\n", f.dir)
-	x, err := indexLogs(ctx, f, rangeLength, im.opts.MaxExemplars, im.logDamage)
+	x, err := indexLogs(ctx, f, rangeLength, im.opts.MaxExemplars, im.logDamage, im.reading())
 	if err != nil {
 		return nil, err
 	}
@@ -326,6 +334,17 @@ func (im *importer) logParts(ctx context.Context, f *folder) ([]part, error) {
 	return out, nil
 }
 
+// reading returns what tells how far the logs are being read, every few seconds.
+func (im *importer) reading() func(done, of int) {
+	spoke := im.opts.Now()
+	return func(done, of int) {
+		if now := im.opts.Now(); now.Sub(spoke) >= im.opts.ReportInterval {
+			spoke = now
+			fmt.Fprintf(im.opts.Out, "reading the logs: segment %d of %d\n", done+1, of)
+		}
+	}
+}
+
 // logDamage tells damage of the logs. The torn end of a log and what is wrong
 // with the chunks of the head, which the logs have too, cost nothing.
 func (im *importer) logDamage(err error) {
@@ -338,13 +357,17 @@ func (im *importer) logDamage(err error) {
 }
 
 func (im *importer) damage(what string, err error) {
-	im.summary.Damages = append(im.summary.Damages, fmt.Errorf("%s: %w", what, err))
 	fmt.Fprintf(im.opts.Out, "DAMAGED %s: %v\n", what, err)
+	if len(im.summary.Damages) < maxTold {
+		im.summary.Damages = append(im.summary.Damages, fmt.Errorf("%s: %w", what, err))
+	}
 }
 
 func (im *importer) note(text string) {
-	im.summary.Notes = append(im.summary.Notes, text)
 	fmt.Fprintf(im.opts.Out, "note: %s\n", text)
+	if len(im.summary.Notes) < maxTold {
+		im.summary.Notes = append(im.summary.Notes, text)
+	}
 }
 
 // part imports a part. An error is one of the target, or that of the context;

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -156,5 +157,9 @@ func TestImportOfMistakes(t *testing.T) {
 	require.ErrorContains(t, err, "not a data folder of Prometheus")
 	source, _ := lived(t)
 	_, err = Import(ctx, source, source, ImportOptions{})
-	require.ErrorContains(t, err, "import into a folder of its own")
+	require.ErrorContains(t, err, "is the data folder of a Prometheus: import into a folder of its own")
+	snapshot := copyFolder(t, source)
+	require.NoError(t, os.RemoveAll(filepath.Join(snapshot, promHead)))
+	_, err = Import(ctx, snapshot, snapshot, ImportOptions{})
+	require.ErrorContains(t, err, "is what is to be imported: import into a folder of its own")
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/common/model"
@@ -159,8 +160,11 @@ func TestImportBesideServer(t *testing.T) {
 func TestReportTells(t *testing.T) {
 	source, _ := brief(t)
 	var out bytes.Buffer
-	_, err := Import(context.Background(), source, "data", ImportOptions{FS: vfs.NewMem(), Out: &out})
+	now := time.UnixMilli(start)
+	tick := func() time.Time { now = now.Add(time.Second); return now }
+	_, err := Import(context.Background(), source, "data", ImportOptions{FS: vfs.NewMem(), Out: &out, Now: tick, ReportInterval: time.Second})
 	require.NoError(t, err)
+	require.Contains(t, out.String(), "reading the logs: segment 1 of ")
 	for _, want := range []string{"4 parts, about 1380 samples", "1 of 4, logs from ", "4 of 4, block ", "samples/s", "left", "4 parts imported, 12 series and 1380 samples"} {
 		require.Contains(t, out.String(), want)
 	}

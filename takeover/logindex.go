@@ -87,12 +87,14 @@ type indexer struct {
 	damaged   func(error)
 }
 
-// indexLogs reads the logs once. What is damaged is told and left out.
-func indexLogs(ctx context.Context, f *folder, length int64, maxExemplars int, damaged func(error)) (*logIndex, error) {
+// indexLogs reads the logs once. What is damaged is told and left out. reading is
+// told the progress, of later readings too.
+func indexLogs(ctx context.Context, f *folder, length int64, maxExemplars int, damaged func(error), reading func(done, of int)) (*logIndex, error) {
 	logs, err := listLogs(f.dir)
 	if err != nil {
 		return nil, err
 	}
+	logs.reading = reading
 	heads, err := listHeadChunks(f.dir)
 	if err != nil {
 		return nil, err

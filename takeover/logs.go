@@ -55,6 +55,8 @@ type promLogs struct {
 	segments []promSegment
 	// damages are what was found in listing.
 	damages []*logDamage
+	// reading is told how many segments were read, of how many.
+	reading func(done, of int)
 }
 
 // promSegment is a segment of a log.
@@ -69,7 +71,7 @@ type promSegment struct {
 // listLogs lists the newest checkpoint, the segments behind it, and those of the
 // log of out-of-order samples.
 func listLogs(dir string) (*promLogs, error) {
-	l := &promLogs{}
+	l := &promLogs{reading: func(int, int) {}}
 	wal := filepath.Join(dir, promWAL)
 	from := -1
 	checkpoint, n, err := wlog.LastCheckpoint(wal)
@@ -126,6 +128,7 @@ func (l *promLogs) read(ctx context.Context, each func(s *promSegment, rec []byt
 		damaged(d)
 	}
 	for i := range l.segments {
+		l.reading(i, len(l.segments))
 		if err := l.segments[i].read(ctx, each, damaged); err != nil {
 			return err
 		}

@@ -109,7 +109,7 @@ func (s *samples) read(it chunkenc.Iterator) error {
 	}
 }
 
-// take appends sample k of a run, which it is valid as long as.
+// take appends sample k of a run, and shares its histogram.
 func (s *samples) take(r *storage.Batch, k int) {
 	s.ordered = false
 	s.append(batch.At(r, k))

@@ -27,6 +27,7 @@ import (
 	"github.com/gnomonhq/gnomon/promql"
 	"github.com/gnomonhq/gnomon/scrape"
 	"github.com/gnomonhq/gnomon/tsdb"
+	"github.com/gnomonhq/gnomon/tsdb/inspect"
 	"github.com/gnomonhq/gnomon/web"
 	"github.com/gnomonhq/gnomon/web/api"
 )
@@ -302,6 +303,10 @@ func (s *server) runDatabase(ctx context.Context) error {
 	const starting = "Gnomon is starting and replaying the write-ahead log."
 	s.notes.Set(starting)
 	defer s.notes.Withdraw(starting)
+	if inspect.OfPrometheus(vfs.OS{}, s.opts.storage.path) {
+		s.logger.Warn("the data folder has the data of a Prometheus, which is not read: import it into another folder and start with that",
+			"folder", s.opts.storage.path, "command", "gnomon tsdb import prometheus "+s.opts.storage.path+" --storage.tsdb.path=<other folder>")
+	}
 	db, err := tsdb.Open(ctx, s.opts.storage.path, s.storageOptions())
 	if ctx.Err() != nil && err != nil {
 		return nil // told to end while it was opening

@@ -45,17 +45,21 @@ func blocksOf(fsys vfs.FS, dir string) ([]ulid.ULID, error) {
 	if err != nil {
 		return nil, err
 	}
-	has := func(name string) bool {
-		_, err := fsys.Stat(filepath.Join(dir, name))
-		return err == nil
-	}
+	_, err = fsys.Stat(filepath.Join(dir, logDir))
 	switch {
-	case has("chunks_head"):
+	case OfPrometheus(fsys, dir):
 		return nil, fmt.Errorf("%s is the data folder of a Prometheus: take it over with gnomon tsdb import prometheus", dir)
-	case len(ids) == 0 && !has(logDir):
+	case len(ids) == 0 && err != nil:
 		return nil, fmt.Errorf("%s is not a data folder: it has neither blocks nor a log", dir)
 	}
 	return ids, nil
+}
+
+// OfPrometheus reports whether a folder is the data folder of a Prometheus, which
+// has chunks of its head there.
+func OfPrometheus(fsys vfs.FS, dir string) bool {
+	info, err := fsys.Stat(filepath.Join(dir, "chunks_head"))
+	return err == nil && info.IsDir
 }
 
 // openBlock opens a block by its name, or the newest one if it has none.
