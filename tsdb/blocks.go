@@ -16,10 +16,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
-	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/index"
-	"github.com/gnomonhq/gnomon/tsdb/scan"
 )
 
 // blockSet is the blocks that queries see. It implements head.Older.
@@ -32,6 +30,8 @@ type blockSet struct {
 	// without a lock: the head looks into blocks (Older) while it holds locks that
 	// are taken below mu.
 	list atomic.Pointer[blockList]
+
+	older olderCache
 
 	mu sync.RWMutex
 	// The following are guarded by mu.
@@ -303,36 +303,4 @@ func (s *blockSet) minTime() int64 {
 		t = min(t, r.Meta().MinTime)
 	}
 	return t
-}
-
-// Newest implements head.Older.
-func (s *blockSet) Newest(ls labels.Labels) (t int64, ok bool, err error) {
-	list := s.readers()
-	for i := len(list) - 1; i >= 0; i-- {
-		if ok && list[i].Meta().MaxTime <= t {
-			continue
-		}
-		newest, found, err := scan.Newest(list[i], ls)
-		if err != nil {
-			return 0, false, err
-		}
-		if found && (!ok || newest > t) {
-			t, ok = newest, true
-		}
-	}
-	return t, ok, nil
-}
-
-// At implements head.Older.
-func (s *blockSet) At(ls labels.Labels, t int64) (batch.Sample, bool, error) {
-	for _, r := range s.readers() {
-		meta := r.Meta()
-		if t < meta.MinTime || t >= meta.MaxTime {
-			continue
-		}
-		if have, ok, err := scan.At(r, ls, t); ok || err != nil {
-			return have, ok, err
-		}
-	}
-	return batch.Sample{}, false, nil
 }

@@ -46,7 +46,7 @@ func (db *DB) rememberBlock(ctx context.Context, r *block.Reader, mint, maxt int
 		if err := r.Series(it.Next(), &builder, &entry); err != nil {
 			return err
 		}
-		newest, ok, err := scan.Newest(r, entry.Labels)
+		newest, ok, err := scan.Newest(r, &entry)
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,7 @@
 //   - [Querier] is a block as a storage.Querier over a time range.
 //   - [Chunks] decodes the chunks of one series into batches, without what was
 //     deleted. Compaction uses it as well.
-//   - [Newest] and [At] look at single samples, to judge late ones.
+//   - [Find] and [Newest] look a series up, to judge late samples.
 //
 // A Querier holds its block open until it is closed. The timeline of a batch is
 // that of the block, numbered so that the timelines of different blocks of one

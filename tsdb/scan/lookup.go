@@ -7,13 +7,12 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/storage"
-	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/index"
 )
 
-// lookup finds a series by its labels. The caller holds the reader.
-func lookup(r *block.Reader, ls labels.Labels) (id uint32, e block.SeriesEntry, ok bool, err error) {
+// Find finds a series by its labels. The caller holds the reader.
+func Find(r *block.Reader, ls labels.Labels) (id uint32, e block.SeriesEntry, ok bool, err error) {
 	ms := make([]*labels.Matcher, 0, ls.Len())
 	ls.Range(func(l labels.Label) {
 		ms = append(ms, &labels.Matcher{Type: labels.MatchEqual, Name: l.Name, Value: l.Value})
@@ -36,16 +35,8 @@ func lookup(r *block.Reader, ls labels.Labels) (id uint32, e block.SeriesEntry, 
 }
 
 // Newest returns the time of the newest sample that the block has, or had
-// before it was deleted, of a series.
-func Newest(r *block.Reader, ls labels.Labels) (t int64, ok bool, err error) {
-	if !r.Acquire() {
-		return 0, false, nil
-	}
-	defer r.Release()
-	_, e, ok, err := lookup(r, ls)
-	if err != nil || !ok {
-		return 0, false, err
-	}
+// before it was deleted, of a series. The caller holds the reader.
+func Newest(r *block.Reader, e *block.SeriesEntry) (t int64, ok bool, err error) {
 	b := Block{Reader: r}
 	t, ok = math.MinInt64, false
 	for i := len(e.Chunks) - 1; i >= 0; i-- {
@@ -68,23 +59,4 @@ func Newest(r *block.Reader, ls labels.Labels) (t int64, ok bool, err error) {
 		}
 	}
 	return t, ok, nil
-}
-
-// At returns the sample of a series at t.
-func At(r *block.Reader, ls labels.Labels, t int64) (s batch.Sample, ok bool, err error) {
-	if !r.Acquire() {
-		return s, false, nil
-	}
-	defer r.Release()
-	id, e, ok, err := lookup(r, ls)
-	if err != nil || !ok {
-		return s, false, err
-	}
-	var it Chunks
-	it.Reset(&Block{Reader: r, Tombstones: r.Tombstones(), Number: 1}, id, e.Chunks, t, t)
-	var b storage.Batch
-	if it.Next(&b) {
-		return batch.At(&b, 0), true, nil
-	}
-	return s, false, it.Err()
 }

@@ -144,38 +144,36 @@ func TestDeletions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"full", "odd"}, names, "a deleted series has no labels")
 
-	newest, ok, err := Newest(r, named("full"))
+	newest, ok, err := findNewest(r, named("full"))
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.EqualValues(t, 199, newest)
-	newest, ok, err = Newest(r, named("late"))
+	newest, ok, err = findNewest(r, named("late"))
 	require.NoError(t, err)
 	require.True(t, ok, "a deletion forgets samples, not the order")
 	require.EqualValues(t, 199, newest)
-	_, ok, err = At(r, named("full"), 150)
-	require.NoError(t, err)
-	require.False(t, ok)
 }
 
-func TestSingleSamples(t *testing.T) {
+func findNewest(r *block.Reader, ls labels.Labels) (int64, bool, error) {
+	_, e, ok, err := Find(r, ls)
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	return Newest(r, &e)
+}
+
+func TestNewestOfASeries(t *testing.T) {
 	r, _ := testBlock(t)
-	newest, ok, err := Newest(r, named("odd"))
+	newest, ok, err := findNewest(r, named("odd"))
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.EqualValues(t, 149, newest)
-	_, ok, err = Newest(r, named("none"))
+	_, ok, err = findNewest(r, named("none"))
 	require.NoError(t, err)
 	require.False(t, ok)
-	_, ok, err = Newest(r, labels.FromStrings("job", "x"))
+	_, ok, err = findNewest(r, labels.FromStrings("job", "x"))
 	require.NoError(t, err)
 	require.False(t, ok, "others have this label and more")
-	s, ok, err := At(r, named("odd"), 103)
-	require.NoError(t, err)
-	require.True(t, ok)
-	require.Equal(t, batch.Sample{T: 103, ST: 3, V: -3}, s)
-	_, ok, err = At(r, named("odd"), 104)
-	require.NoError(t, err)
-	require.False(t, ok)
 }
 
 func TestClosedBlock(t *testing.T) {
