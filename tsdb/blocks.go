@@ -228,6 +228,13 @@ func (s *blockSet) drop(old []*block.Reader) error {
 	return s.remove(old)
 }
 
+// refresh looks at the blocks anew after something was deleted from them.
+func (s *blockSet) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list.Store(newBlockList(s.list.Load().all()))
+}
+
 // delete deletes from all blocks, and from the head by fromHead, in one step
 // for queriers.
 func (s *blockSet) delete(ctx context.Context, mint, maxt int64, ms []*labels.Matcher, fromHead func() error) error {

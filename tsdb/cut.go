@@ -8,8 +8,10 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/compact"
+	"github.com/gnomonhq/gnomon/tsdb/head"
 )
 
 // drainTimeout bounds how long a cut waits for queriers that were open before
@@ -56,14 +58,9 @@ func (db *DB) cutHead(ctx context.Context, before int64) error {
 	db.head.SetBoundary(before)
 	c := &cut{before: before, txn: db.head.LastTransaction()}
 	db.blocks.beginWriting()
-	ids, err := db.writeRanges(ctx, before)
+	ids, err := db.writeRanges(ctx, before, allOrdered(ctx))
 	if err != nil {
-		db.blocks.abandon()
-		for _, id := range ids { // the next attempt writes them again
-			if derr := block.Delete(db.opts.FS, db.dir, id); derr != nil {
-				db.opts.Logger.Warn("block of a failed cut cannot be deleted", "block", id, "err", derr)
-			}
-		}
+		db.abandonBlocks(ids)
 		return fmt.Errorf("cut head before %d: %w", before, err)
 	}
 	if err := db.blocks.publish(ctx, ids, nil, before); err != nil {
@@ -74,15 +71,23 @@ func (db *DB) cutHead(ctx context.Context, before int64) error {
 	return db.truncateHead(ctx)
 }
 
-// writeRanges writes the blocks of a cut.
-func (db *DB) writeRanges(ctx context.Context, before int64) (ids []ulid.ULID, err error) {
+// selection picks the series that are written to a block, in its order.
+type selection func(*head.Querier) storage.SeriesSet
+
+func allOrdered(ctx context.Context) selection {
+	return func(q *head.Querier) storage.SeriesSet { return q.SelectOrdered(ctx, block.Compare) }
+}
+
+// writeRanges writes series of the head, up to a time, to a block for each aligned
+// range.
+func (db *DB) writeRanges(ctx context.Context, before int64, series selection) (ids []ulid.ULID, err error) {
 	length := db.opts.MinBlockDuration.Milliseconds()
 	db.blocks.mu.RLock()
 	from := db.blocks.cutTo
 	db.blocks.mu.RUnlock()
 	for t := db.head.NextTime(noTime); t < before; {
 		end := alignedEnd(t, length)
-		meta, err := db.writeHead(ctx, db.dir, end-length, min(end, before), from)
+		meta, err := db.writeHead(ctx, db.dir, end-length, min(end, before), from, series)
 		if err != nil {
 			return ids, err
 		}
@@ -94,16 +99,16 @@ func (db *DB) writeRanges(ctx context.Context, before int64) (ids []ulid.ULID, e
 	return ids, nil
 }
 
-// writeHead writes the samples of the head with mint <= t < maxt into a block.
-// Rows older than rowMint are left out.
-func (db *DB) writeHead(ctx context.Context, dir string, mint, maxt, rowMint int64) (block.Meta, error) {
+// writeHead writes the samples of series of the head with mint <= t < maxt into a
+// block. Rows older than rowMint are left out.
+func (db *DB) writeHead(ctx context.Context, dir string, mint, maxt, rowMint int64, series selection) (block.Meta, error) {
 	q := db.head.Querier(mint, maxt-1, rowMint)
 	defer q.Close()
 	target := db.target(dir)
 	target.Meta.MinTime, target.Meta.MaxTime = mint, maxt
 	target.Exemplars.Expected = q.CountExemplars()
 	target.Meta.Stats.NumGroups = uint64(db.head.Groups())
-	return compact.Write(ctx, target, []compact.Source{compact.SetSource(q.SelectOrdered(ctx, block.Compare))})
+	return compact.Write(ctx, target, []compact.Source{compact.SetSource(series(q))})
 }
 
 func (db *DB) target(dir string) compact.Target {
@@ -123,14 +128,8 @@ func (db *DB) truncateHead(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	wait, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	if err := db.head.Drain(wait); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		db.opts.Logger.Info("head is truncated later, a query is still reading it")
-		return nil
+	if drained, err := db.drainHead(ctx); err != nil || !drained {
+		return err
 	}
 	if err := db.head.Truncate(c.before, c.txn); err != nil {
 		return fmt.Errorf("truncate head: %w", err)
@@ -155,4 +154,19 @@ func (db *DB) checkpointIfLong(ctx context.Context) error {
 	db.metrics.checkpointsOfSize.Inc()
 	db.opts.Logger.Info("log is long, a checkpoint is taken", "bytes", since, "last_checkpoint_bytes", last)
 	return db.head.Checkpoint(ctx, from)
+}
+
+// drainHead waits for the queriers that are open, and reports whether they were
+// closed in time.
+func (db *DB) drainHead(ctx context.Context) (drained bool, err error) {
+	wait, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	if err := db.head.Drain(wait); err != nil {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		db.opts.Logger.Info("head is truncated later, a query is still reading it")
+		return false, nil
+	}
+	return true, nil
 }

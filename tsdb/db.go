@@ -49,6 +49,8 @@ type DB struct {
 	// The following are guarded by working.
 	// untruncated is what was cut and is still in the head.
 	untruncated *cut
+	// unremoved is the stale series that are in blocks and still in the head.
+	unremoved *head.StaleSeries
 	// expired says how far the rules of retention were applied to the blocks, and
 	// deleted how much of those with tombstones is deleted.
 	expired map[ulid.ULID]expiry
@@ -56,6 +58,8 @@ type DB struct {
 	// unrollable are rollups that met a damaged block.
 	unrollable []rollup.Job
 
+	// staleSeries is how many series of the head were stale at the last look.
+	staleSeries atomic.Int64
 	// diskUnknown says that it was said that the disk's size is unknown.
 	diskUnknown atomic.Bool
 

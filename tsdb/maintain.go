@@ -42,7 +42,7 @@ func (db *DB) Maintain(ctx context.Context) error {
 	db.working.Lock()
 	defer db.working.Unlock()
 	errs := []error{
-		db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.checkpointIfLong(ctx), db.rollUpAll(ctx),
+		db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.flushStale(ctx), db.checkpointIfLong(ctx), db.rollUpAll(ctx),
 		db.expireSeries(ctx), db.enforceRetention(), db.compactAll(ctx), db.reclaim(ctx),
 	}
 	return errors.Join(errs...)

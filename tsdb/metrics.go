@@ -18,7 +18,9 @@ type metrics struct {
 	timeRetentions, sizeRetentions      prometheus.Counter
 	ruleExpirations, reclaimed          prometheus.Counter
 	exemplarsDropped                    prometheus.Counter
+	staleTriggered, staleFailed         prometheus.Counter
 	compactionSeconds, tombstoneCleanup prometheus.Histogram
+	staleSeconds                        prometheus.Histogram
 	rollups, rollupsFailed              prometheus.Counter
 }
 
@@ -35,6 +37,9 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	m.ruleExpirations = m.counter("gnomon_tsdb_retention_rule_expirations_total", "Total number of times that samples of a block were deleted because they were over the time of their retention rule.")
 	m.reclaimed = m.counter("gnomon_tsdb_blocks_reclaimed_total", "Total number of blocks that were written anew in the background without what was deleted.")
 	m.exemplarsDropped = m.counter("gnomon_tsdb_block_exemplars_dropped_total", "Total number of exemplars that were left out of a block because it, or their series in it, had too many.")
+	m.staleTriggered = m.counter("prometheus_tsdb_stale_series_compactions_triggered_total", "Total number of times that stale series were to leave the head before it is cut.")
+	m.staleFailed = m.counter("prometheus_tsdb_stale_series_compactions_failed_total", "Total number of times that this failed.")
+	m.staleSeconds = m.histogram("prometheus_tsdb_stale_series_compaction_duration_seconds", "Duration of writing stale series to blocks and removing them from the head.", prometheus.ExponentialBuckets(1, 2, 14))
 	m.compactionSeconds = m.histogram("prometheus_tsdb_compaction_duration_seconds", "Duration of joining blocks.", prometheus.ExponentialBuckets(1, 2, 14))
 	m.tombstoneCleanup = m.histogram("prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to write blocks anew without what was deleted.", prometheus.ExponentialBuckets(0.1, 4, 10))
 	m.rollups = m.counter("gnomon_tsdb_rollups_total", "The number of rollups that were made.")
@@ -62,6 +67,7 @@ func (m *metrics) gauges(db *DB) {
 	m.gauge("prometheus_tsdb_retention_limit_bytes", "Maximum number of bytes to be retained, 0 means no limit.", func() float64 { return float64(db.reloadable.Load().RetentionBytes) })
 	m.gauge("prometheus_tsdb_retention_limit_seconds", "How long to retain samples, 0 means for ever.", func() float64 { return max(db.reloadable.Load().Retention.Seconds(), 0) })
 	m.gauge("prometheus_tsdb_retention_limit_percentage", "Largest share of the disk to be used, 0 to 100, 0 means no limit.", func() float64 { return db.reloadable.Load().RetentionPercentage })
+	m.gauge("prometheus_tsdb_head_stale_series", "Number of series in the head that have ended, at the last look; 0 unless there is a threshold for them.", func() float64 { return float64(db.staleSeries.Load()) })
 	lowest := func() float64 {
 		if t := db.blocks.minTime(); t != math.MaxInt64 {
 			return float64(t)

@@ -121,6 +121,10 @@ type Reloadable struct {
 	// RetentionRules say how long some series are kept instead. The first one
 	// that matches a series counts.
 	RetentionRules []RetentionRule
+	// StaleSeriesThreshold is the share of the series in memory, above 0 and up to
+	// 1, that must have ended for those to be written to a block and to leave memory
+	// before the head is cut; 0 is never.
+	StaleSeriesThreshold float64
 	// OutOfOrderWindow admits samples that are up to this much older than the
 	// newest one of the database; 0 admits none that is older than the newest
 	// one of its series.
@@ -221,6 +225,9 @@ func (r Reloadable) validate() error {
 		if rule.Time <= 0 || len(rule.Matchers) == 0 {
 			errs = append(errs, fmt.Errorf("retention rule %d: the time must be above 0 and there must be a matcher", i))
 		}
+	}
+	if r.StaleSeriesThreshold < 0 || r.StaleSeriesThreshold > 1 {
+		errs = append(errs, fmt.Errorf("threshold of stale series %v is not between 0 and 1", r.StaleSeriesThreshold))
 	}
 	if r.OutOfOrderWindow < 0 {
 		errs = append(errs, fmt.Errorf("out-of-order window %v is negative", r.OutOfOrderWindow))

@@ -109,7 +109,7 @@ func (db *DB) expireSeries(ctx context.Context) error {
 		db.expired = nil
 		return nil
 	}
-	now := map[ulid.ULID]expiry{}
+	now, deletions := map[ulid.ULID]expiry{}, false
 	for _, b := range db.blocks.readers() {
 		meta := b.Meta()
 		if meta.ResolutionMillis != 0 {
@@ -122,10 +122,14 @@ func (db *DB) expireSeries(ctx context.Context) error {
 				db.expired = nil
 				return fmt.Errorf("retention rules: block %s: %w", meta.ULID, err)
 			}
+			deletions = true
 		}
 		now[meta.ULID] = expiry{r, ends}
 	}
 	db.expired = now
+	if deletions {
+		db.blocks.refresh()
+	}
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (db *DB) Snapshot(ctx context.Context, dir string, withHead bool) error {
 		db.blocks.mu.RLock()
 		from := db.blocks.cutTo
 		db.blocks.mu.RUnlock()
-		if _, err := db.writeHead(ctx, dir, mint, max(maxt, mint)+1, from); err != nil {
+		if _, err := db.writeHead(ctx, dir, mint, max(maxt, mint)+1, from, allOrdered(ctx)); err != nil {
 			return fmt.Errorf("snapshot of the head: %w", err)
 		}
 	}

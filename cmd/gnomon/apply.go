@@ -61,6 +61,7 @@ func reloadableStorage(c *config.Config) tsdb.Reloadable {
 		r.Rollups = append(r.Rollups, tsdb.Rollup{Resolution: time.Duration(x.Resolution), After: time.Duration(x.After), Retention: time.Duration(x.Retention)})
 	}
 	if t := c.Prometheus.StorageConfig.TSDBConfig; t != nil {
+		r.StaleSeriesThreshold = t.StaleSeriesCompactionThreshold
 		r.OutOfOrderWindow = time.Duration(t.OutOfOrderTimeWindow) * time.Millisecond
 		if t.Retention != nil {
 			r.Retention, r.RetentionBytes = time.Duration(t.Retention.Time), int64(t.Retention.Size)

@@ -16,10 +16,6 @@ var inertSettings = []struct {
 	{"remote_read", "queries see local samples only", func(c *promconfig.Config) bool { return len(c.RemoteReadConfigs) > 0 }},
 	{"tracing", "no traces are sent", func(c *promconfig.Config) bool { return c.TracingConfig.Endpoint != "" }},
 	{"global.query_log_file", "queries are not logged", func(c *promconfig.Config) bool { return c.GlobalConfig.QueryLogFile != "" }},
-	{"storage.tsdb.stale_series_compaction_threshold", "stale series leave memory when a block is cut", func(c *promconfig.Config) bool {
-		t := c.StorageConfig.TSDBConfig
-		return t != nil && t.StaleSeriesCompactionThreshold > 0
-	}},
 }
 
 // inertWarner says of each inert setting once that it has no effect.
