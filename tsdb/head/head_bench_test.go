@@ -73,9 +73,16 @@ func cpuTime() time.Duration {
 // BenchmarkMemory reports the heap per series of targets with two hours of rows,
 // everything counted: what writers hold of a series, too.
 func BenchmarkMemory(b *testing.B) {
-	const targets, columns, rows = 100, 1000, 480
+	for _, columns := range []int{50, 200, 1000} {
+		b.Run(fmt.Sprintf("columns=%d", columns), func(b *testing.B) { benchMemory(b, 100_000/columns, columns) })
+	}
+}
+
+func benchMemory(b *testing.B, targets, columns int) {
+	const rows = 480
 	for range b.N {
 		var before, after runtime.MemStats
+		runtime.GC()
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		h := benchHead(b)
@@ -96,7 +103,7 @@ func BenchmarkMemory(b *testing.B) {
 		runtime.GC()
 		runtime.GC() // what pools keep goes with the second
 		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(targets*columns), "B/series")
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(targets*columns), "B/series")
 		runtime.KeepAlive(list)
 		runtime.KeepAlive(h)
 	}

@@ -128,7 +128,11 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	b := builders.Get().(*builder)
 	defer builders.Put(b)
 	last := segs[len(segs)-1]
-	var times []int64
+	rows := 0
+	for _, s := range segs {
+		rows += s.rows()
+	}
+	times := make([]int64, 0, rows)
 	var extras []extra
 	for i, s := range segs {
 		times = append(times, s.times...)
@@ -142,7 +146,7 @@ func mergeSegments(segs []*segment) (*segment, error) {
 		}
 	}
 	extras = sortedExtras(extras)
-	b.begin(segs[0].first, slices.Clip(times), last.layout, extras)
+	b.begin(segs[0].first, times, last.layout, extras)
 	var joined columnBuffer
 	for place := range len(last.layout.cols) + len(extras) {
 		s, col := b.seg.at(place)

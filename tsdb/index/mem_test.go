@@ -306,6 +306,32 @@ func TestCancelled(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestManyValues matches more values than one goroutine does.
+func TestManyValues(t *testing.T) {
+	symbols := NewSymbols()
+	p := NewMemPostings(symbols)
+	const n = 2*matchedAtOnce + 100
+	name := symbols.Intern(nil, labels.FromStrings("c", "x"))[0].Name
+	want := []uint32{}
+	for id := range uint32(n) {
+		value := fmt.Sprint(id)
+		p.Add(id, []Pair{{name, symbols.Intern(nil, labels.FromStrings("c", value))[0].Value}})
+		if strings.HasSuffix(value, "77") {
+			want = append(want, id)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	set, err := Select(ctx, p, labels.MustNewMatcher(labels.MatchRegexp, "c", ".*77"))
+	require.NoError(t, err)
+	require.Equal(t, want, set.ToArray())
+	set, err = Select(ctx, p, labels.MustNewMatcher(labels.MatchNotRegexp, "c", ".*77"))
+	require.NoError(t, err)
+	require.Equal(t, n-len(want), int(set.GetCardinality()))
+	cancel()
+	err = p.AddMatching(ctx, roaring.New(), "c", "", func(string) bool { return true })
+	require.ErrorIs(t, err, context.Canceled)
+}
+
 // TestValuesNobodyReads bounds what is remembered for sorting.
 func TestValuesNobodyReads(t *testing.T) {
 	symbols := NewSymbols()
