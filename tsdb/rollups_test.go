@@ -3,7 +3,10 @@ package tsdb
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,4 +243,67 @@ func TestRollupOptions(t *testing.T) {
 	opts.Rollups, opts.Retention = []Rollup{{Resolution: 5 * time.Minute}, {Resolution: time.Hour}}, 49*time.Hour
 	db := openRolled(t, opts)
 	require.NoError(t, db.Close())
+}
+
+// TestRollupsWhileTheyAreMade reads one series without pause while the other one
+// gets late samples and deletions, and rollups are made of both again and again.
+func TestRollupsWhileTheyAreMade(t *testing.T) {
+	ctx := context.Background()
+	opts := rollupOptions(rollupDisk(t, 3.7))
+	opts.OutOfOrderWindow = 4 * 24 * time.Hour
+	opts.Rollups = append(opts.Rollups, Rollup{Resolution: 15 * time.Minute, After: time.Minute})
+	db := openRolled(t, opts)
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	var answers atomic.Int64
+	for range 2 {
+		readers.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if !dayIsWhole(t, db, int64(n%3), &answers) {
+					return
+				}
+			}
+		})
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	a := labels.FromStrings(model.MetricNameLabel, "a")
+	for range 15 {
+		from := rollupBase + rng.Int64N(3*rollupDay)
+		require.NoError(t, db.Delete(ctx, from, from+rng.Int64N(rollupDay/2), labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "a")))
+		late := db.Appender(ctx)
+		_, err := late.Append(0, a, rollupBase+rng.Int64N(3*rollupDay)/2*2, 5)
+		require.NoError(t, err)
+		require.NoError(t, late.Commit())
+		require.NoError(t, db.Maintain(ctx))
+	}
+	close(done)
+	readers.Wait()
+	require.Positive(t, answers.Load())
+	require.NoError(t, db.Close())
+}
+
+// dayIsWhole reports whether a day of series b has all of its samples.
+func dayIsWhole(t *testing.T, db *DB, day int64, answers *atomic.Int64) bool {
+	w := storage.Windows{First: rollupBase + (day+1)*rollupDay, Last: rollupBase + (day+1)*rollupDay, Range: rollupDay}
+	q, err := db.Querier(w.First-w.Range, w.Last)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	defer q.Close()
+	set := q.(storage.RollupQuerier).SelectRollups(context.Background(), w, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "b"))
+	if set == nil {
+		return true // none was made yet, or late samples are in the head
+	}
+	answers.Add(1)
+	if !set.Next() || set.Buckets()[0].Count != 720 || set.Err() != nil {
+		t.Errorf("day %d: %v, %v", day, set.Buckets(), set.Err())
+		return false
+	}
+	return true
 }
