@@ -289,15 +289,21 @@ func labelHints(hints *upstreamstorage.LabelHints) *storage.LabelHints {
 }
 
 func (q borrowedQuerier) Select(ctx context.Context, sorted bool, hints *upstreamstorage.SelectHints, ms ...*labels.Matcher) upstreamstorage.SeriesSet {
-	if call := find(q.query.calls, ms); call != nil {
-		set := call.sel(ctx, q.inner, q.query.maxSamples, upstream.ErrTooManySamples("query execution"))
-		return rolledSeriesSet{borrowedSeriesSet{set}, call, q.query}
-	}
 	ours := &storage.SelectHints{Sorted: sorted}
 	if hints != nil {
 		ours.Mint, ours.Maxt, ours.Limit = hints.Start, hints.End, hints.Limit
 		ours.Step, ours.Range, ours.Func = hints.Step, hints.Range, hints.Func
 		ours.LabelsOnly = hints.Func == "series"
+	}
+	if call := find(q.query.calls, ms); call != nil {
+		tooMany := upstream.ErrTooManySamples("query execution")
+		var set storage.SeriesSet
+		if call.instant {
+			set = call.selInstant(ctx, q.inner, ours, q.query.maxSamples, tooMany)
+		} else {
+			set = call.sel(ctx, q.inner, q.query.maxSamples, tooMany)
+		}
+		return rolledSeriesSet{borrowedSeriesSet{set}, call, q.query}
 	}
 	return borrowedSeriesSet{q.inner.Select(ctx, ours, ms...)}
 }

@@ -38,6 +38,14 @@ type rolledCall struct {
 	mark *labels.Matcher
 	// typeLabels is Options.TypeAndUnitLabels.
 	typeLabels bool
+	// instant says that it is no call but a selector without a range, whose points
+	// are at the ends of the windows, whatever the offset.
+	instant bool
+}
+
+// marked returns the matchers of the selector that takes the place.
+func (c *rolledCall) marked() []*labels.Matcher {
+	return append([]*labels.Matcher{c.mark}, c.matchers[1:]...)
 }
 
 // rollCalls looks through a statement for calls that the store's rollups help
@@ -60,13 +68,16 @@ type callRoller struct {
 
 // visit goes through what is evaluated at the steps of the statement: subqueries
 // have steps of their own, and what does not depend on the step has one. info
-// looks at the selectors below it.
+// and timestamp look at the selectors below them.
 func (r *callRoller) visit(node parser.Node) {
 	switch n := node.(type) {
-	case *parser.SubqueryExpr, *parser.StepInvariantExpr:
+	case *parser.SubqueryExpr, *parser.StepInvariantExpr, *parser.MatrixSelector:
+		return
+	case *parser.VectorSelector:
+		r.rollSelector(n)
 		return
 	case *parser.Call:
-		if n.Func.Name == "info" || r.roll(n) {
+		if n.Func.Name == "info" || n.Func.Name == "timestamp" || r.roll(n) {
 			return
 		}
 	}
@@ -86,11 +97,10 @@ func (r *callRoller) roll(call *parser.Call) bool {
 		return false
 	}
 	selector, ok := matrix.VectorSelector.(*parser.VectorSelector)
-	if !ok || selector.Timestamp != nil || selector.StartOrEnd != 0 || selector.Anchored || selector.Smoothed || len(selector.LabelMatchers) == 0 {
+	if !ok || !plain(selector) {
 		return false
 	}
-	offset := selector.OriginalOffset.Milliseconds()
-	windows, ok := r.windows(offset, matrix.Range.Milliseconds())
+	windows, ok := r.windows(selector.OriginalOffset.Milliseconds(), matrix.Range.Milliseconds())
 	if !ok || !r.store.HasRollups(windows) {
 		return false
 	}
@@ -98,11 +108,8 @@ func (r *callRoller) roll(call *parser.Call) bool {
 	if r.except[r.seen] {
 		return true
 	}
-	mark := *selector.LabelMatchers[0]
-	r.calls = append(r.calls, &rolledCall{
-		ordinal: r.seen, function: function, windows: windows, offset: offset, mark: &mark,
-		matchers: selector.LabelMatchers, position: matrix.PositionRange(), typeLabels: r.opts.TypeAndUnitLabels,
-	})
+	c := r.note(selector, windows)
+	c.function, c.position = function, matrix.PositionRange()
 	// A window of a millisecond has what stands at the step and nothing else; these
 	// two functions hand it on, with and without the name.
 	call.Func = parser.Functions["max_over_time"]
@@ -111,12 +118,27 @@ func (r *callRoller) roll(call *parser.Call) bool {
 	}
 	call.Args = parser.Expressions{&parser.MatrixSelector{
 		VectorSelector: &parser.VectorSelector{
-			Name: selector.Name, PosRange: selector.PosRange,
-			LabelMatchers: append([]*labels.Matcher{&mark}, selector.LabelMatchers[1:]...),
+			Name: selector.Name, PosRange: selector.PosRange, LabelMatchers: c.marked(),
 		},
 		Range: time.Millisecond, EndPos: matrix.EndPos,
 	}}
 	return true
+}
+
+// plain reports whether nothing but an offset changes what a selector selects.
+func plain(s *parser.VectorSelector) bool {
+	return s.Timestamp == nil && s.StartOrEnd == 0 && !s.Anchored && !s.Smoothed && len(s.LabelMatchers) > 0
+}
+
+// note adds a call with the next ordinal.
+func (r *callRoller) note(selector *parser.VectorSelector, w storage.Windows) *rolledCall {
+	mark := *selector.LabelMatchers[0]
+	c := &rolledCall{
+		ordinal: r.seen, windows: w, offset: selector.OriginalOffset.Milliseconds(), matchers: selector.LabelMatchers, mark: &mark,
+		typeLabels: r.opts.TypeAndUnitLabels,
+	}
+	r.calls = append(r.calls, c)
+	return c
 }
 
 // windows returns the windows of a selector at the steps of the statement.
@@ -190,6 +212,9 @@ func (s *rolledSet) Next() bool {
 		if len(series.times) == 0 {
 			continue
 		}
+		if s.call.instant {
+			s.call.markAbsent(series)
+		}
 		if s.left -= len(series.times); s.left < 0 {
 			s.err = s.tooMany
 			return false
@@ -227,7 +252,11 @@ func (s *rolledSet) evaluate(series *pointSeries) error {
 			continue
 		}
 		if v, ok := s.call.function.eval(&w); ok {
-			series.times = append(series.times, s.call.windows.End(i)+s.call.offset)
+			t := s.call.windows.End(i)
+			if !s.call.instant {
+				t += s.call.offset
+			}
+			series.times = append(series.times, t)
 			series.values = append(series.values, v)
 		}
 	}

@@ -382,6 +382,52 @@ func TestRollupsOutliveSamples(t *testing.T) {
 	}
 }
 
+// TestSelectorsWhereSamplesAreGone asks for plain selectors over times whose
+// samples are gone in part: steps on the grid have the last sample of the
+// lookback, as they had, unless a staleness marker came after it.
+func TestSelectorsWhereSamplesAreGone(t *testing.T) {
+	fillPlain := func(db *tsdb.DB) {
+		g, err := db.OpenGroup(storage.GroupOptions{})
+		require.NoError(t, err)
+		for _, name := range []string{"level", "short"} {
+			_, err := g.AddColumn(labels.FromStrings(model.MetricNameLabel, name))
+			require.NoError(t, err)
+		}
+		for i := range int64(6 * 24 * 60) {
+			row := storage.Row{T: testBase + i*testMinute, Values: []float64{float64(i)}}
+			if h := i / 60 % 24; h > 3 && h < 9 || i > 5*24*60 {
+				row.Values = append(row.Values, float64(-i))
+			}
+			require.NoError(t, g.AppendRow(&row))
+		}
+		maintain(t, db)
+		maintain(t, db)
+	}
+	whole := rollupStore(t)
+	short := rollupStore(t, func(o *tsdb.Options) { o.Retention = 50 * time.Hour })
+	fillPlain(whole)
+	fillPlain(short)
+	require.Greater(t, short.SamplesGone(), testBase+3*testDay)
+	_, plain, _ := engines(t, whole)
+	rolled, _, used := engines(t, short)
+	for _, q := range []question{
+		{expr: "level", start: testBase + testHour, end: testBase + 6*testDay, step: testHour},
+		{expr: "short", start: testBase + testHour, end: testBase + 6*testDay, step: 15 * testMinute},
+		{expr: "sum by (x) (level offset 1h) + 1", start: testBase + 2*testHour, end: testBase + 6*testDay, step: 30 * testMinute},
+		{expr: "short and level", start: testBase + testDay, end: testBase + testDay, step: 5 * testMinute},
+		{expr: "level", start: testBase + testDay},
+		{expr: "level - short", start: testBase + testDay + 5*testHour},
+	} {
+		want, got := ask(t, plain, q), ask(t, rolled, q)
+		require.Contains(t, got.Annotations, errCoarse.Error(), q.String())
+		got.Annotations = want.Annotations
+		requireSame(t, want, got, q)
+	}
+	require.Positive(t, used.used)
+	recent := question{expr: "level", start: testBase + 5*testDay, end: testBase + 6*testDay, step: testHour}
+	requireSame(t, ask(t, plain, recent), ask(t, rolled, recent), recent)
+}
+
 // TestRollupsReadLess holds a month of steps of an hour to what it is for.
 func TestRollupsReadLess(t *testing.T) {
 	db := rollupStore(t, func(o *tsdb.Options) {

@@ -34,6 +34,9 @@ type RollupQueryable interface {
 	// HasRollups reports whether rollups would now answer some of the windows:
 	// SelectRollups is then worth a try. It is cheap.
 	HasRollups(w Windows) bool
+	// SamplesGone returns the time up to which, inclusive, there are rollups of
+	// samples that are gone; math.MinInt64 if there are none. It is cheap.
+	SamplesGone() int64
 }
 
 // RollupQuerier is a Querier of a store that keeps, beside samples, what became

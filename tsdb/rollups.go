@@ -119,6 +119,10 @@ func (db *DB) HasRollups(w storage.Windows) bool {
 	return db.blocks.list.Load().survey.Plan(w, db.head.MinTime()) != nil
 }
 
+// SamplesGone returns the time up to which there are rollups of samples that are
+// gone.
+func (db *DB) SamplesGone() int64 { return db.blocks.list.Load().survey.Gone() }
+
 // RollupBytes returns the size of all rollups.
 func (db *DB) RollupBytes() int64 {
 	var n int64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"sync/atomic"
 
@@ -48,6 +49,16 @@ func (l *lateStore) Querier(mint, maxt int64) (storage.Querier, error) {
 func (l *lateStore) HasRollups(w storage.Windows) bool {
 	db, err := l.get()
 	return err == nil && db.HasRollups(w)
+}
+
+// SamplesGone returns the time up to which there are rollups of samples that are
+// gone.
+func (l *lateStore) SamplesGone() int64 {
+	db, err := l.get()
+	if err != nil {
+		return math.MinInt64
+	}
+	return db.SamplesGone()
 }
 
 // OpenGroup makes a group.

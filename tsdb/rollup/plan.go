@@ -17,7 +17,7 @@ const (
 	// one: about the length of a chunk.
 	rawGap = 2 * 3600 * 1000
 	// maxSegments bounds a plan. One that has more is not worth it.
-	maxSegments = 2000
+	maxSegments = 400
 )
 
 // Segment is a stretch of time that is read from one place.

@@ -97,6 +97,15 @@ func Survey(raw, rollups []Info) *State {
 	return s
 }
 
+// Gone returns the time up to which, inclusive, there are rollups of samples that
+// are gone; math.MinInt64 if there are none.
+func (s *State) Gone() int64 {
+	if s == nil {
+		return noTime
+	}
+	return s.gone
+}
+
 // goneUntil returns the time until which samples that the rollup was made of are
 // missing; its begin if none is. Retention takes the oldest first.
 func (i *Info) goneUntil(raw []Info, have map[ulid.ULID]struct{}) int64 {
