@@ -290,18 +290,18 @@ func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap)
 	w.begin(columns)
 	w.put(r.Values, g.latest, floats)
 	var uneven *unevenRow
-	if !whole || len(r.Values) < columns || len(r.StartTimes) > 0 {
-		uneven = &unevenRow{floats: slices.Clone(floats), starts: slices.Clone(r.StartTimes)}
-		for _, h := range r.Histograms {
-			uneven.cells = append(uneven.cells, histogramCell{uint32(h.Column), h.Histogram, h.FloatHistogram})
-		}
+	if whole && len(r.Values) == columns {
+		floats = nil
+	}
+	if floats != nil || len(r.StartTimes) > 0 {
+		uneven = w.unevenOf(r, floats)
 	}
 	g.published = true
 	g.rmu.Lock()
 	w.publish(r.T, g.current, uneven)
 	g.rmu.Unlock()
 	g.lastT = r.T
-	if len(w.times) >= g.windowLimit || w.stored > windowValues*columns {
+	if n := len(w.times); n >= g.windowLimit || (n >= minWindowRows && w.stored > windowValues*columns) {
 		g.sealLocked()
 	}
 }

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -16,9 +17,10 @@ const (
 	// windowRows is the greatest number of recent rows that a group keeps as
 	// they came.
 	windowRows = 120
-	// windowValues bounds the memory of a window whose values all change: it is
-	// sealed once it holds so many values a column.
-	windowValues = 20
+	// windowValues bounds the memory of a window in which much changes: it is
+	// sealed once it holds so many values a column, but has minWindowRows.
+	windowValues  = 20
+	minWindowRows = 16
 )
 
 // layout says which series a column had when a row was appended. It is
@@ -48,7 +50,7 @@ type window struct {
 	first  uint64 // ordinal of row 0 in the group's timeline
 	strips []strip
 	base   []float64 // the values of row 0; columns that came later had 0
-	stored int       // values in the strips
+	stored int       // values in the strips and the uneven rows, about
 
 	// The following are replaced under group.rmu.
 	times   []int64
@@ -183,6 +185,40 @@ func (s *strip) add(changed uint64, values, latest []float64) {
 	s.last, s.used = run, used
 }
 
+// unevenOf returns what is uneven about a row; floats is nil if it has one in
+// every column. What is like in the uneven row before is shared with it.
+func (w *window) unevenOf(r *storage.Row, floats storage.Bitmap) *unevenRow {
+	var before unevenRow
+	if n := len(w.uneven); n > 0 {
+		before = w.uneven[n-1]
+	}
+	u := &unevenRow{floats: before.floats, starts: before.starts}
+	if !slices.Equal(before.floats, floats) || floats == nil {
+		u.floats = slices.Clone(floats)
+		w.stored += len(floats)
+	}
+	if !slices.Equal(before.starts, r.StartTimes) {
+		u.starts = slices.Clone(r.StartTimes)
+		w.stored += len(r.StartTimes)
+	}
+	if len(r.Histograms) > 0 {
+		u.cells = make([]histogramCell, len(r.Histograms))
+	}
+	for i, h := range r.Histograms {
+		u.cells[i] = histogramCell{uint32(h.Column), h.Histogram, h.FloatHistogram}
+		w.stored += u.cells[i].size()
+	}
+	return u
+}
+
+// size returns how much memory a histogram takes, about, in values of 8 bytes.
+func (c *histogramCell) size() int {
+	if c.h != nil {
+		return 24 + len(c.h.PositiveSpans) + len(c.h.NegativeSpans) + len(c.h.PositiveBuckets) + len(c.h.NegativeBuckets)
+	}
+	return 24 + len(c.fh.PositiveSpans) + len(c.fh.NegativeSpans) + len(c.fh.PositiveBuckets) + len(c.fh.NegativeBuckets)
+}
+
 // publish shows a row to readers. The caller holds rmu.
 func (w *window) publish(t int64, l *layout, uneven *unevenRow) {
 	n := len(w.times)
@@ -272,12 +308,11 @@ func (u *unevenRow) cell(col uint32) *histogramCell {
 	if u == nil {
 		return nil
 	}
-	for i := range u.cells {
-		if u.cells[i].col == col {
-			return &u.cells[i]
-		}
+	i, ok := slices.BinarySearchFunc(u.cells, col, func(c histogramCell, col uint32) int { return cmp.Compare(c.col, col) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return &u.cells[i]
 }
 
 func (u *unevenRow) start(col uint32) int64 {
@@ -305,10 +340,16 @@ func (w *windowView) floats(dst []float64, col uint32) {
 	}
 	s := &w.strips[col>>6]
 	bit := uint64(1) << (col & 63)
-	run, at := s.values, 0 // at is where the row's values begin, counted from those of run
+	// at is where the row's values begin, counted from those of run. The first run
+	// may be on its way still, but not if a published row has a value there.
+	var run *valueRun
+	at := 0
 	for r := range dst {
 		word := s.changed[r]
 		if word&bit != 0 {
+			if run == nil {
+				run = s.values
+			}
 			i := at + bits.OnesCount64(word&(bit-1))
 			for ; i >= runValues; i -= runValues {
 				run = run.next

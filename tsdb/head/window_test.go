@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
@@ -113,4 +114,53 @@ func TestWindowAgainstRows(t *testing.T) {
 		early.unpin()
 		require.NoError(t, h.Close())
 	}
+}
+
+// TestWindowIsBounded fills windows with what takes much memory: they are sealed
+// early, and share what rows have in common.
+func TestWindowIsBounded(t *testing.T) {
+	h := openHead(t, vfs.NewMem(), 0)
+	g := openColumns(t, h, 0, 100).(*group)
+	g.windowLimit = windowRows
+	row := storage.Row{Values: make([]float64, 100), StartTimes: make([]int64, 100)}
+	for c := range row.StartTimes {
+		row.StartTimes[c] = 7
+	}
+	for range windowRows - 1 {
+		row.T++
+		require.NoError(t, g.AppendRow(&row))
+	}
+	uneven := g.rmu.window.uneven
+	require.Len(t, uneven, windowRows-1)
+	require.Same(t, &uneven[0].starts[0], &uneven[windowRows-2].starts[0], "start timestamps that do not change are there once")
+	row.T++
+	require.NoError(t, g.AppendRow(&row))
+	row.StartTimes = nil
+	for i := range windowValues + 1 {
+		require.Len(t, g.rmu.window.times, i)
+		row.T++
+		for c := range row.Values {
+			row.Values[c]++
+		}
+		require.NoError(t, g.AppendRow(&row))
+	}
+	require.Len(t, g.rmu.window.times, windowValues+1)
+	row.T++
+	row.Values[0]++
+	require.NoError(t, g.AppendRow(&row))
+	require.Empty(t, g.rmu.window.times, "all values change")
+
+	row.Present = row.Present.Grow(100)
+	row.Histograms = nil
+	for c := range storage.Column(100) {
+		row.Present.Set(c)
+		row.Histograms = append(row.Histograms, storage.HistogramSample{Column: c, Histogram: tsdbutil.GenerateTestHistogram(1)})
+	}
+	for i := range minWindowRows {
+		require.Len(t, g.rmu.window.times, i)
+		row.T++
+		require.NoError(t, g.AppendRow(&row))
+	}
+	require.Empty(t, g.rmu.window.times, "histograms are large")
+	require.NoError(t, h.Close())
 }
