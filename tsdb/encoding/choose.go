@@ -88,12 +88,12 @@ func (c *chooser) scanDecimals(values []float64) int {
 	var last uint64
 	for i := from; i < len(values); i++ {
 		v := values[i]
-		if b := math.Float64bits(v); b == last && i > from && len(c.exceptions) == 0 {
+		b := math.Float64bits(v)
+		if b == last && i > from && len(c.exceptions) == 0 {
 			out[i] = m // Columns repeat values.
 			continue
-		} else {
-			last = b
 		}
+		last = b
 		now, ok := decimalAt(v, e)
 		if !ok && !special(v) {
 			if up := minExponent(v, e+1); up >= 0 {
@@ -254,6 +254,7 @@ func (c *chooser) leadIn() {
 	}
 }
 
+// decimals fills the integers, and the exceptions, with decimals of one exponent.
 func (c *chooser) decimals(values []float64, e int) {
 	out := c.integers[:len(values)]
 	m := int64(0)
@@ -267,6 +268,7 @@ func (c *chooser) decimals(values []float64, e int) {
 	}
 }
 
+// multiples is decimals for multiples.
 func (c *chooser) multiples(values []float64, e int) {
 	out := c.integers[:len(values)]
 	m := int64(0)

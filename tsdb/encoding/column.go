@@ -34,6 +34,10 @@ type column struct {
 
 func (c *column) isConstant() bool { return c.kind <= kindConstantDecimal }
 
+// tells says that other columns may be told by the differences of its integers, and it by those
+// of others.
+func (c *column) tells() bool { return c.kind == kindDecimal || c.kind == kindMultiple }
+
 // float is the float that an integer of the column tells. That of a constant column is its
 // value, whatever the integer.
 func (c *column) float(m int64) float64 {
@@ -99,6 +103,9 @@ func (c *column) read(src []byte, before int) (rest []byte, err error) {
 func (c *column) readStreams(src []byte) (rest []byte, err error) {
 	if src, c.mainBytes, err = c.main.read(src, c.rows); err != nil {
 		return nil, err
+	}
+	if c.main.predictor == predictNeighbour && !c.tells() {
+		return nil, corruptf("column: neighbour of kind %d", c.kind)
 	}
 	c.payload = c.mainBytes
 	switch c.kind {

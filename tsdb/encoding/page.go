@@ -30,6 +30,9 @@ type link struct {
 	same  int32 // The first column with the same differences, if it is told by that; or itself.
 }
 
+// maxPagePayload leaves room, in offsets of 32 bits, for the largest column.
+const maxPagePayload = 1 << 30
+
 // hashSeed is for duplicates within a page, which are compared byte for byte after.
 var hashSeed = maphash.MakeSeed()
 
@@ -58,10 +61,10 @@ func (w *PageWriter) AppendHeads(dst []byte) []byte {
 func (w *PageWriter) Payload() []byte { return w.payload }
 
 // AppendFloats adds a column, of any bits and at most MaxRows rows, and returns its number in
-// the page. neighbour is the number of a column that
-// moves like this one in the same rows, as the next lower bucket of a histogram does; −1 if
-// there is none. It is only a hint: the column is told by the neighbour's differences if that
-// is smaller. AppendFloats panics if a limit is passed, or neighbour is not a column.
+// the page. neighbour is the number of a column that moves like this one in the same rows, as
+// the next lower bucket of a histogram does; −1 if there is none. It is only a hint: the column
+// is told by the neighbour's differences if that is smaller. AppendFloats panics if a limit is
+// passed, or neighbour is not a column: a page is to be ended long before it has a gigabyte.
 func (w *PageWriter) AppendFloats(values []float64, neighbour int) int {
 	checkRows(len(values))
 	w.begin(len(values), neighbour)
@@ -103,8 +106,8 @@ func (w *PageWriter) appendIntegers(values []int64, neighbour int, grid bool) in
 
 // begin begins a column.
 func (w *PageWriter) begin(rows, neighbour int) {
-	if w.Columns() == MaxPageColumns || neighbour >= w.Columns() {
-		panic("encoding: too many columns in a page, or a neighbour that is not there")
+	if w.Columns() == MaxPageColumns || len(w.payload) > maxPagePayload || neighbour >= w.Columns() {
+		panic("encoding: too much in a page, or a neighbour that is not there")
 	}
 	w.page.columns = append(w.page.columns, columnPlace{
 		head: uint32(len(w.page.heads)), payload: uint32(len(w.payload)), rows: uint32(rows),
@@ -135,10 +138,11 @@ func (w *PageWriter) neighbour(number int) neighbour {
 		return w.last
 	}
 	c := &w.decoder.column
-	if err := w.page.column(c, number); err != nil || (c.kind != kindDecimal && c.kind != kindMultiple) {
+	_, main, err := w.page.open(c, w.payload, number)
+	if err != nil || !c.tells() {
 		return neighbour{}
 	}
-	integers, _, err := w.decoder.keep(&w.page, w.payload, number)
+	integers, _, err := w.decoder.keep(&w.page, w.payload, number, main)
 	if err != nil {
 		return neighbour{}
 	}
@@ -186,7 +190,7 @@ func (w *PageWriter) endPlanned(values []float64, neighbour int) int {
 func (w *PageWriter) keep() {
 	c := &w.chooser
 	w.last.integers = nil
-	if c.kind != kindDecimal && c.kind != kindMultiple {
+	if w.alone || (c.kind != kindDecimal && c.kind != kindMultiple) {
 		return
 	}
 	if d := c.main.divisor; d > 1 {

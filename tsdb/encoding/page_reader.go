@@ -161,10 +161,10 @@ func (d *Decoder) Floats(dst []float64, p *Page, payload []byte, number int) ([]
 	if err != nil {
 		return dst, err
 	}
-	if c.isConstant() || (c.main.predictor != predictNeighbour && !p.columns[number].told) {
+	if c.neighbour() == 0 && !(p.columns[number].told && c.tells()) {
 		return d.decode(dst, c, own, main)
 	}
-	integers, offset, err := d.keep(p, payload, number)
+	integers, offset, err := d.keep(p, payload, number, main)
 	if err != nil {
 		return dst, err
 	}
@@ -185,13 +185,13 @@ func (d *Decoder) integers(dst []int64, p *Page, payload []byte, number int) ([]
 	}
 	values := growSlice(dst, c.rows)
 	out := values[len(dst):]
-	if c.isConstant() || (c.main.predictor != predictNeighbour && !p.columns[number].told) {
+	if c.neighbour() == 0 && !(p.columns[number].told && c.tells()) {
 		if err := d.ints(out, c, main); err != nil {
 			return dst, err
 		}
 		return values, nil
 	}
-	integers, offset, err := d.keep(p, payload, number)
+	integers, offset, err := d.keep(p, payload, number, main)
 	if err != nil {
 		return dst, err
 	}
@@ -284,22 +284,36 @@ func (d *Decoder) fromDictionary(out []float64, c *column, own []byte) error {
 	return nil
 }
 
-// keep decodes the integers of the column that d.column is, and keeps them; for one whose
-// differences are those of its neighbour, the neighbour's, which it returns with the offset.
-// They are valid until the next call.
-func (d *Decoder) keep(p *Page, payload []byte, number int) (integers []int64, offset int64, err error) {
+// keep decodes the integers of the column that d.column is, whose stream begins main, and keeps
+// them; for one whose differences are those of its neighbour, the neighbour's, which it returns
+// with the offset. They are valid until the next call.
+func (d *Decoder) keep(p *Page, payload []byte, number int, main []byte) (integers []int64, offset int64, err error) {
 	c := &d.column
-	of := number
-	if c.main.predictor == predictNeighbour && c.main.flags&streamEmpty != 0 {
-		of -= int(c.main.param)
+	if c.main.predictor != predictNeighbour {
+		// The first of a histogram.
+		d.page = nil
+		d.integersOf = growSlice(d.integersOf[:0], c.rows)
+		d.main.reset(&c.main, main, c.rows)
+		if err := d.main.integers(d.integersOf); err != nil {
+			return nil, 0, err
+		}
+		d.page, d.number = p, number
+		return d.integersOf, 0, nil
 	}
-	if err := d.decodeChain(p, payload, of, c.rows); err != nil {
+	neighbour := number - c.neighbour()
+	if err := d.decodeChain(p, payload, neighbour, c.rows); err != nil {
 		return nil, 0, err
 	}
-	if of != number {
-		offset = c.main.first - d.integersOf[0]
+	if c.main.flags&streamEmpty != 0 {
+		return d.integersOf, c.main.first - d.integersOf[0], nil
 	}
-	return d.integersOf, offset, nil
+	d.page = nil
+	d.main.reset(&c.main, main, c.rows)
+	if err := d.main.integers(d.integersOf); err != nil {
+		return nil, 0, err
+	}
+	d.page, d.number = p, number
+	return d.integersOf, 0, nil
 }
 
 // decodeChain decodes the integers of a column of so many rows, and first of those it is told by.
@@ -311,8 +325,8 @@ func (d *Decoder) decodeChain(p *Page, payload []byte, number, rows int) error {
 		if err := p.column(c, at); err != nil {
 			return err
 		}
-		if (c.kind != kindDecimal && c.kind != kindMultiple) || c.rows != rows || len(chain) == cap(chain) {
-			return corruptf("page: column %d is told by column %d of kind %d and %d rows", number, at, c.kind, c.rows)
+		if !c.tells() || c.rows != rows || len(chain) == cap(chain) {
+			return corruptf("page: a column of %d rows is told by column %d of kind %d and %d rows", rows, at, c.kind, c.rows)
 		}
 		chain = append(chain, at)
 		distance := c.neighbour()

@@ -175,6 +175,7 @@ func TestPageErrors(t *testing.T) {
 	for name, heads := range map[string][]byte{
 		"neighbour is constant":      append([]byte{2, kindConstantDecimal | columnRows, 2, 0}, told...),
 		"neighbour has other rows":   append([]byte{2, kindDecimal | columnRows, 3, predictDelta | streamEmpty, 0}, told...),
+		"neighbour of other kind":    {2, kindDecimal | columnRows, 2, predictDelta | streamEmpty, 0, kindOrderedBits, predictNeighbour | streamEmpty, 0, 1},
 		"neighbour has other kind":   append([]byte{2, kindOrderedBits | columnRows, 2, predictDelta | streamEmpty, 0}, told...),
 		"duplicate of an empty one":  {2, kindDecimal | columnRows, 2, predictDelta | streamEmpty, 0, kindDecimal, predictDelta | streamDuplicate, 0, 1},
 		"duplicate of other rows":    {2, kindDecimal | columnRows, 2, predictDelta, 0, 0, kindDecimal | columnRows, 3, predictDelta | streamDuplicate, 0, 1},
