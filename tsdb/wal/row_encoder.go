@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/value"
 
@@ -157,16 +158,22 @@ func changedWord(prev []uint64, values []float64, from int) uint64 {
 	return word
 }
 
-// appendValues appends the values of the changed columns.
+// appendValues appends the values of the changed columns. Nearly all of them are integers
+// near the one before, which the first branch is for.
 func (e *RowEncoder) appendValues(dst []byte, values []float64) []byte {
 	s := &e.state
 	for w, word := range e.changed {
+		dst = slices.Grow(dst, 2*64) // as the first branch may need
 		for ; word != 0; word &= word - 1 {
 			c := w*64 + bits.TrailingZeros64(word)
 			v := values[c]
 			mode := s.modes[c]
 			prev := s.bits[c]
 			s.bits[c] = math.Float64bits(v)
+			if m := int64(v); mode == 0 && math.Float64bits(float64(m)) == s.bits[c] && m <= 1<<53 && m >= -1<<53 {
+				dst = appendShortUvarint(dst, zigzag(m-int64(math.Float64frombits(prev))))
+				continue
+			}
 			if mode <= encoding.MaxExponent {
 				if m, ok := encoding.Decimal(v, int(mode)); ok {
 					// Decimal cannot fail: that is what the mode says.
@@ -185,6 +192,19 @@ func (e *RowEncoder) appendValues(dst []byte, values []float64) []byte {
 		}
 	}
 	return dst
+}
+
+// appendShortUvarint appends a uvarint that takes one or two bytes, as likely as not, without
+// a branch between the two.
+func appendShortUvarint(dst []byte, u uint64) []byte {
+	if u >= 1<<14 {
+		return binary.AppendUvarint(dst, u)
+	}
+	high := u >> 7
+	more := (high | -high) >> 63 // 1 unless high is 0
+	n := len(dst)
+	dst = append(dst, byte(u)&0x7f|byte(more)<<7, byte(high))
+	return dst[:n+1+int(more)]
 }
 
 // appendNewMode appends a value that the column's mode does not fit, and returns the new mode.
