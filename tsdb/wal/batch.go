@@ -20,7 +20,8 @@ type Batch struct {
 	buf     []byte // Framed records.
 	records []recordRef
 	rows    []*RowEncoder
-	err     error // Of encoding, or of a commit led by another goroutine.
+	packed  []byte // Scratch memory of pack.
+	err     error  // Of encoding, or of a commit led by another goroutine.
 
 	firstNumber int
 	last        Sequence
@@ -53,14 +54,19 @@ func (b *Batch) begin() (start int) {
 }
 
 // end finishes the record that begin began.
-func (b *Batch) end(start int, t Type) recordRef {
+func (b *Batch) end(start int, t Type) {
+	r := b.frame(start, t)
+	b.pack(&r)
+	b.records = append(b.records, r)
+}
+
+// frame checks the record that begin began; the caller adds it to records.
+func (b *Batch) frame(start int, t Type) recordRef {
 	payload := b.buf[start+frameHeader:]
 	if len(payload) > maxPayload {
 		b.err = fmt.Errorf("%s record of %d bytes: %w", t, len(payload), ErrRecordTooLarge)
 	}
-	r := recordRef{start: start, payload: len(payload), typ: t, crc: crc32.Checksum(payload, castagnoli)}
-	b.records = append(b.records, r)
-	return r
+	return recordRef{start: start, payload: len(payload), typ: t, crc: crc32.Checksum(payload, castagnoli)}
 }
 
 // Group defines a group.
@@ -110,8 +116,16 @@ func (b *Batch) Row(enc *RowEncoder, row *storage.Row) {
 		b.err = err
 		return
 	}
-	r := b.end(start, TypeRow)
+	r := b.frame(start, TypeRow)
 	enc.base = r.crc
+	switch {
+	case r.payload < packFrom:
+	case enc.unpacked > 0:
+		enc.unpacked--
+	case !b.pack(&r):
+		enc.unpacked = packPause
+	}
+	b.records = append(b.records, r)
 	b.rows = append(b.rows, enc)
 }
 
@@ -217,7 +231,7 @@ func (b *Batch) release() {
 	w := b.w
 	clear(b.rows)
 	b.w, b.err, b.last, b.buf, b.records, b.rows = nil, nil, 0, b.buf[:0], b.records[:0], b.rows[:0]
-	if cap(b.buf) <= maxPooledBatch {
+	if cap(b.buf)+cap(b.packed) <= maxPooledBatch {
 		batches.Put(b)
 	}
 	w.pin.RUnlock()

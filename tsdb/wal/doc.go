@@ -48,7 +48,8 @@
 // # Record
 //
 //	0   1  0xd5
-//	1   1  type, 1 to 31
+//	1   1  type, 1 to 31; plus 128 if the payload is compressed: a block of S2, whose own
+//	       length is up to 2^24−1
 //	2   3  length of the payload, up to 2^24−1
 //	5   3  number of the record in the segment, counted from 0
 //	8   4  checksum of the payload followed by bytes 0 to 7
@@ -138,7 +139,7 @@
 // # Versions
 //
 //	version  introduced           golden file
-//	1        everything above     testdata/golden_v1.txt
+//	1        everything above     testdata/golden_v1.txt, golden_packed_v1.txt
 //
 // # Concurrency
 //

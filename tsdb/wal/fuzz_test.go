@@ -18,6 +18,7 @@ func FuzzReader(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(good)
 	f.Add(good[:len(good)-4])
+	f.Add(packedSegment(f))
 	f.Add(flipped(good, 60, 8))
 	f.Add([]byte(nil))
 	f.Add(append(good[:len(good):len(good)], make([]byte, 100)...))
@@ -31,7 +32,7 @@ func FuzzReader(f *testing.F) {
 			for r.Next() {
 				rec := r.Record()
 				records = append(records, append([]byte{byte(rec.Type)}, rec.Payload...))
-				bytes += int64(frameHeader + len(rec.Payload))
+				bytes += int64(frameHeader + rec.stored)
 				_, _ = decodeAny(rec.Type, rec.Payload, NewRowDecoder()) // An error is as good as a value.
 			}
 			return records, bytes

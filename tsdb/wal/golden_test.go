@@ -16,12 +16,15 @@ import (
 
 var updateGolden = flag.Bool("update", false, "write golden files instead of comparing with them")
 
-const goldenFile = "testdata/golden_v1.txt"
+const (
+	goldenFile       = "testdata/golden_v1.txt"
+	goldenPackedFile = "testdata/golden_packed_v1.txt"
+)
 
 // goldenLog writes a log that has every type of record.
 func goldenLog(t *testing.T) []byte {
 	fsys := vfs.NewMem()
-	w := openTest(t, fsys, Options{Origin: Origin{1, 2, 3, 15: 16}})
+	w := openTest(t, fsys, Options{Origin: Origin{1, 2, 3, 15: 16}, Uncompressed: true})
 	b := w.Begin()
 	b.Group(Group{ID: 3, Origin: "job/instance"})
 	b.Columns(3, testColumns(4))

@@ -26,6 +26,9 @@ const (
 	TypeFloors          Type = 12 // What is remembered of deleted samples: DecodeFloors.
 
 	maxType = 31 // Types up to here may come from later versions; beyond is no record.
+
+	// packed is joined to the type of a record whose payload is compressed.
+	packed Type = 0x80
 )
 
 // String gives the type's name.
@@ -83,7 +86,8 @@ type Record struct {
 	File   string
 	Offset int64
 
-	payloadCRC uint32
+	payloadCRC uint32 // Decompressed.
+	stored     int    // Bytes in the file, without the header.
 }
 
 // putFrame fills in the header of a record. payloadCRC is the crc32c of the payload alone;

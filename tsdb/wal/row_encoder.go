@@ -22,6 +22,8 @@ type RowEncoder struct {
 	rows    int // Rows since the full one, itself included; 0 means that a full one comes next.
 	base    uint32
 	state   rowState
+	// unpacked is for how many rows compressing is not tried.
+	unpacked uint8
 
 	// Working memory.
 	changed, toggled, restarted storage.Bitmap

@@ -28,7 +28,10 @@ type segmentReader struct {
 	buf  []byte // A window of the file.
 	base int64  // Where it begins.
 
-	payloadCRC uint32 // Of the payload that parse found whole.
+	// What parse found whole: the payload, decompressed, and its checksum.
+	payload    []byte
+	payloadCRC uint32
+	plain      []byte // Memory for payload.
 }
 
 // window returns the n bytes at off, or what there is of them. They are valid until the next call.
@@ -126,7 +129,7 @@ func (s *segmentReader) parse(off int64, from, to int) (length int, reason strin
 	switch {
 	case h[0] != frameSync:
 		return 0, fmt.Sprintf("record header: begins with %#02x, want %#02x", h[0], frameSync)
-	case h[1] == 0 || h[1] > maxType:
+	case Type(h[1])&^packed == 0 || Type(h[1])&^packed > maxType:
 		return 0, fmt.Sprintf("record header: type %d", h[1])
 	case number < from || number > to:
 		return 0, fmt.Sprintf("record header: record %d, want %d", number, from)
@@ -143,6 +146,14 @@ func (s *segmentReader) parse(off int64, from, to int) (length int, reason strin
 	if got != want {
 		return 0, fmt.Sprintf("record checksum: got %#08x, want %#08x", got, want)
 	}
+	s.payload = b[frameHeader:]
+	if Type(b[1])&packed != 0 {
+		var err error
+		if s.plain, err = unpack(s.plain, s.payload); err != nil {
+			return 0, err.Error()
+		}
+		s.payload, s.payloadCRC = s.plain, crc32.Checksum(s.plain, castagnoli)
+	}
 	return length, ""
 }
 
@@ -151,14 +162,14 @@ func (s *segmentReader) accept(rec *Record, length int) {
 	b := s.window(s.off, frameHeader+length)
 	number := getUint24(b[5:])
 	*rec = Record{
-		Type:     Type(b[1]),
+		Type:     Type(b[1]) &^ packed,
 		Sequence: Sequence(s.source.number<<sequenceShift | uint64(number)),
-		Payload:  b[frameHeader:],
+		Payload:  s.payload,
 		Origin:   s.origin,
 		File:     s.name,
 		Offset:   s.off,
 
-		payloadCRC: s.payloadCRC,
+		payloadCRC: s.payloadCRC, stored: length,
 	}
 	s.off += frameHeader + int64(length)
 	s.want = number + 1

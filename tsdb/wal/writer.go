@@ -37,6 +37,8 @@ type Options struct {
 	Sync SyncPolicy
 	// SyncInterval is how often SyncInterval syncs; 0 is one second.
 	SyncInterval time.Duration
+	// Uncompressed leaves out the compression of records that get a quarter smaller by it.
+	Uncompressed bool
 	// ReservedBytes is how much has to be free on the disk for something to be written, at
 	// most a twentieth of the disk; 0 reserves nothing. Checkpoints are written without.
 	ReservedBytes int64
