@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/wal"
@@ -13,6 +15,10 @@ import (
 
 // checkpointBatch is about how many bytes go into the checkpoint at once.
 const checkpointBatch = 1 << 20
+
+// checkpointCells is how many values of a segment are decoded at once: a wide group takes
+// several rounds.
+const checkpointCells = 1 << 21
 
 // perRecord is how many series a record of a checkpoint is about.
 const perRecord = 1024
@@ -54,7 +60,7 @@ func (h *Head) checkpoint(ctx context.Context, from int64) error {
 	if err != nil {
 		return err
 	}
-	c := &checkpointer{head: h, w: w, from: from}
+	c := &checkpointer{head: h, w: w, from: from, defined: roaring.New()}
 	if err := c.write(ctx); err != nil {
 		return errors.Join(err, w.Abort())
 	}
@@ -67,6 +73,9 @@ type checkpointer struct {
 	w    *wal.CheckpointWriter
 	from int64
 	b    *wal.Batch // being filled, nil if there is none
+	// defined has the series whose definition was written with a column. They stay in
+	// the head as long as the checkpoint holds maintenance.
+	defined *roaring.Bitmap
 }
 
 // batch returns a batch with room.
@@ -97,9 +106,6 @@ func (c *checkpointer) write(ctx context.Context) error {
 			c.b.Discard()
 		}
 	}()
-	if err := c.series(ctx); err != nil {
-		return err
-	}
 	for _, g := range c.head.allGroups() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -107,6 +113,9 @@ func (c *checkpointer) write(ctx context.Context) error {
 		if err := c.group(g); err != nil {
 			return fmt.Errorf("group %q: %w", g.origin, err)
 		}
+	}
+	if err := c.series(ctx); err != nil {
+		return err
 	}
 	if err := c.loose(ctx); err != nil {
 		return err
@@ -119,7 +128,8 @@ func (c *checkpointer) write(ctx context.Context) error {
 	return c.flush()
 }
 
-// series writes all definitions and metadata.
+// series writes the definitions that no group has, and all metadata. Definitions need not
+// come before what refers to them: replay reads all of them first.
 func (c *checkpointer) series(ctx context.Context) error {
 	var columns []wal.Column
 	var families []wal.Metadata
@@ -135,13 +145,15 @@ func (c *checkpointer) series(ctx context.Context) error {
 	}
 	var err error
 	c.head.reg.each(func(s *series) bool {
-		columns = append(columns, wal.Column{Series: s.ref, Labels: c.head.reg.labels(s)})
+		if !c.defined.Contains(s.id()) {
+			columns = append(columns, wal.Column{Series: s.ref, Labels: c.head.reg.labels(s)})
+		}
 		s.mu.Lock()
 		if s.metadata != nil {
 			families = append(families, wal.Metadata{Series: s.ref, Metadata: *s.metadata})
 		}
 		s.mu.Unlock()
-		if len(columns) >= perRecord {
+		if max(len(columns), len(families)) >= perRecord {
 			err = put()
 		}
 		return err == nil
@@ -171,7 +183,7 @@ func (c *checkpointer) group(g *group) error {
 	}
 	b.Group(wal.Group{ID: g.id, Origin: g.origin})
 	base := v.lastLayout()
-	b.Columns(g.id, c.columns(g, base))
+	b.Columns(g.id, c.columns(g, base, &layout{}))
 	enc := wal.NewRowEncoder(g.id)
 	for _, seg := range v.segments {
 		if seg.maxt() < c.from {
@@ -194,7 +206,7 @@ func (c *checkpointer) group(g *group) error {
 		return nil
 	}
 	b.ReleaseColumns(g.id, lost(base, current))
-	b.Columns(g.id, c.columns(g, current))
+	b.Columns(g.id, c.columns(g, current, base))
 	return nil
 }
 
@@ -210,13 +222,15 @@ func (v *groupView) lastLayout() *layout {
 	}
 }
 
-// columns returns the definitions of the columns of a layout.
+// columns returns the definitions of the columns of a layout, but for those that were
+// written as part of another one.
 // A series without samples in a column may have left the head, and its place in
 // memory may be another's.
-func (c *checkpointer) columns(g *group, l *layout) []wal.Column {
+func (c *checkpointer) columns(g *group, l, written *layout) []wal.Column {
 	var out []wal.Column
 	for i, s := range l.cols {
-		if s != nil && s.hasPlace(g, uint32(i)) {
+		if s != nil && s != written.series(uint32(i)) && s.hasPlace(g, uint32(i)) {
+			c.defined.Add(s.id())
 			out = append(out, wal.Column{Number: storage.Column(i), Series: s.ref, Labels: c.head.reg.labels(s)})
 		}
 	}
@@ -236,26 +250,31 @@ func lost(a, b *layout) []storage.Column {
 
 // segment writes the rows of a segment.
 func (c *checkpointer) segment(enc *wal.RowEncoder, seg *segment, base *layout) error {
-	rows, loose, err := c.rowsOf(seg, base)
-	if err != nil {
-		return err
-	}
-	b, err := c.batch()
-	if err != nil {
-		return err
-	}
-	b.Samples(loose)
-	for i := range rows {
-		if rows[i].Present.Count() > 0 {
-			b.Row(enc, &rows[i])
+	lo, hi := seg.span(c.from, maxTime)
+	for n := max(checkpointCells/(len(base.cols)+1), 8); lo < hi; lo += n {
+		rows, loose, err := c.rowsOf(seg, base, lo, min(lo+n, hi))
+		if err != nil {
+			return err
+		}
+		b, err := c.batch()
+		if err != nil {
+			return err
+		}
+		b.Samples(loose)
+		for i := range rows {
+			if rows[i].Present.Count() > 0 {
+				b.Row(enc, &rows[i])
+			}
+		}
+		if err := c.flush(); err != nil {
+			return err
 		}
 	}
-	return c.flush()
+	return nil
 }
 
-// rowsOf turns a segment into rows again, without those older than from.
-func (c *checkpointer) rowsOf(seg *segment, base *layout) (rows []storage.Row, loose []wal.Sample, err error) {
-	lo, hi := seg.span(c.from, maxTime)
+// rowsOf turns the rows lo <= r < hi of a segment into rows again.
+func (c *checkpointer) rowsOf(seg *segment, base *layout, lo, hi int) (rows []storage.Row, loose []wal.Sample, err error) {
 	rows = make([]storage.Row, hi-lo)
 	width := len(base.cols)
 	for i := range rows {
