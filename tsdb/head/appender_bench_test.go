@@ -66,8 +66,12 @@ func BenchmarkGroups(b *testing.B) {
 	cpu := -cpuTime()
 	b.RunParallel(func(pb *testing.PB) {
 		t := newBenchTarget(b, h, int(writers.Add(1)), columns)
-		for pb.Next() {
-			if err := t.group.AppendRow(t.next()); err != nil {
+		rows := t.rows(256)
+		var r storage.Row
+		for i := 0; pb.Next(); i++ {
+			r = rows[i%len(rows)]
+			r.T = int64(i+1) * 15_000
+			if err := t.group.AppendRow(&r); err != nil {
 				b.Error(err)
 			}
 		}

@@ -29,12 +29,7 @@ func BenchmarkAppendRow(b *testing.B) {
 		b.Run(fmt.Sprintf("columns=%d", columns), func(b *testing.B) {
 			h := benchHead(b)
 			t := newBenchTarget(b, h, 0, columns)
-			rows := make([]storage.Row, 256)
-			for i := range rows {
-				r := *t.next()
-				r.Values = append([]float64(nil), r.Values...)
-				rows[i] = r
-			}
+			rows := t.rows(256)
 			b.ReportAllocs()
 			b.ResetTimer()
 			cpu := -cpuTime()

@@ -127,10 +127,12 @@ func (h *Head) raiseStaleEnd(stale *StaleSeries) {
 func (h *Head) removeStale(s *series, newest int64, txn uint64) (places []place, gone bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	live, _ := s.liveLocked()
-	back := live > 0 || s.users.Load() != noUsers || s.trackLocked() > newest
+	if live, _ := s.liveLocked(); live > 0 || s.users.Load() != noUsers {
+		return nil, false, nil // and newest may count a row that is on its way
+	}
+	now := s.trackLocked()
 	s.untrackLocked()
-	if back {
+	if now > newest {
 		return nil, false, nil
 	}
 	if loose := s.looseLocked(); loose != nil {

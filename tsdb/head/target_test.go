@@ -3,6 +3,7 @@ package head
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -122,4 +123,14 @@ func (t *benchTarget) next() *storage.Row {
 		step(t.row.Values)
 	}
 	return &t.row
+}
+
+// rows returns the next n rows.
+func (t *benchTarget) rows(n int) []storage.Row {
+	rows := make([]storage.Row, n)
+	for i := range rows {
+		rows[i] = *t.next()
+		rows[i].Values = slices.Clone(rows[i].Values)
+	}
+	return rows
 }

@@ -112,7 +112,9 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 			oldest = loose.oldest()
 		}
 	}
-	s.untrackLocked()
+	if live, _ := s.liveLocked(); live == 0 { // else newest may count a row that is on its way
+		s.untrackLocked()
+	}
 	over := func(p place) bool { return !p.live && !p.group.hasRowsOf(s, p.col) }
 	if places := s.placesLocked(); slices.ContainsFunc(places, over) {
 		s.setPlacesLocked(slices.DeleteFunc(slices.Clone(places), over))
