@@ -216,6 +216,7 @@ func TestSnapshot(t *testing.T) {
 	require.Error(t, db.Snapshot(ctx, "data", true))
 	require.NoError(t, db.Snapshot(ctx, filepath.Join("data", "snapshots", "a"), true))
 	require.NoError(t, db.Snapshot(ctx, filepath.Join("data", "snapshots", "b"), false))
+	require.ErrorContains(t, db.Snapshot(ctx, filepath.Join("data", "snapshots", "b"), true), "exists already")
 	want := storagetest.ReadAll(t, db)
 	require.NoError(t, db.ApplyConfig(Reloadable{RetentionBytes: 1}))
 	require.NoError(t, db.Maintain(ctx))
@@ -228,6 +229,69 @@ func TestSnapshot(t *testing.T) {
 	require.NoError(t, err)
 	requireFilled(t, copied, aligned, aligned+2*hour)
 	require.NoError(t, copied.Close())
+	require.NoError(t, db.Close())
+}
+
+func TestSnapshotWithoutLinks(t *testing.T) {
+	ctx := context.Background()
+	fail := vfs.NewFail(vfs.NewMem())
+	opts := testOptions(fail)
+	db := openDB(t, opts)
+	fill(t, db, aligned, aligned+4*hour)
+	require.NoError(t, db.Maintain(ctx))
+	fail.Arm(vfs.Rule{Kinds: vfs.OpLink, Err: syscall.EXDEV, Sticky: true})
+	require.NoError(t, db.Snapshot(ctx, filepath.Join("elsewhere", "a"), true))
+	fail.Disarm()
+	copied, err := Open(ctx, filepath.Join("elsewhere", "a"), opts)
+	require.NoError(t, err)
+	requireFilled(t, copied, aligned, aligned+4*hour)
+	require.NoError(t, copied.Close())
+
+	// One that fails leaves nothing.
+	for n := 1; ; n++ {
+		fail.Arm(vfs.Rule{Kinds: vfs.OpMutating, Contains: "broken", N: n})
+		err := db.Snapshot(ctx, filepath.Join("elsewhere", "broken"), true)
+		if fail.Disarm(); !fail.Fired() {
+			require.NoError(t, err)
+			break
+		}
+		if err != nil {
+			entries, err := opts.FS.ReadDir("elsewhere")
+			require.NoError(t, err)
+			require.Len(t, entries, 1)
+		} else {
+			require.NoError(t, opts.FS.RemoveAll(filepath.Join("elsewhere", "broken")))
+		}
+	}
+	require.NoError(t, db.Close())
+}
+
+func TestOneFailureDoesNotKeepBlocksFromBeingJoined(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem()
+	opts := testOptions(mem)
+	opts.MaxBlockDuration = 2 * time.Hour
+	db := openDB(t, opts)
+	fill(t, db, aligned, aligned+22*hour)
+	require.NoError(t, db.Maintain(ctx))
+	require.Len(t, db.Blocks(), 10)
+	require.NoError(t, db.Close())
+	fail := vfs.NewFail(mem)
+	opts.FS, opts.MaxBlockDuration = fail, 6*time.Hour
+	db = openDB(t, opts)
+	fail.Arm(vfs.Rule{Kinds: vfs.OpCreate, Contains: "index"})
+	require.ErrorIs(t, db.Maintain(ctx), vfs.ErrInjected)
+	require.True(t, fail.Fired())
+	levels := func() (out []int) {
+		for _, b := range db.Blocks() {
+			out = append(out, b.Level)
+		}
+		return out
+	}
+	require.Equal(t, []int{1, 1, 1, 2, 2, 1}, levels(), "the others were joined")
+	require.NoError(t, db.Maintain(ctx))
+	require.Equal(t, []int{2, 2, 2, 1}, levels(), "and it is tried again")
+	requireFilled(t, db, aligned, aligned+22*hour)
 	require.NoError(t, db.Close())
 }
 

@@ -76,22 +76,37 @@ func (db *DB) cutAll(ctx context.Context) error {
 	}
 }
 
-// compactAll joins blocks until there is nothing to join.
+// compactAll joins blocks until there is nothing to join. What cannot be joined is
+// left for the next round and does not keep others from it; the head is cut in
+// between when it is due, since joining may take long.
 func (db *DB) compactAll(ctx context.Context) error {
 	opts := compact.PlanOptions{MinRange: db.opts.MinBlockDuration.Milliseconds(), MaxRange: db.opts.MaxBlockDuration.Milliseconds()}
+	failed := map[ulid.ULID]bool{}
+	var errs []error
 	for ctx.Err() == nil {
-		plan := compact.Plan(db.blocks.metas(), opts)
+		metas := db.blocks.metas()
+		for i := range metas {
+			metas[i].Compaction.Failed = metas[i].Compaction.Failed || failed[metas[i].ULID]
+		}
+		plan := compact.Plan(metas, opts)
 		if plan == nil {
-			return nil
+			break
 		}
 		db.metrics.compactionsTriggered.Inc()
 		if err := db.join(ctx, plan); err != nil {
 			db.metrics.compactionsFailed.Inc()
-			return err
+			errs = append(errs, err)
+			for _, id := range plan {
+				failed[id] = true
+			}
+			continue
 		}
 		db.metrics.compactions.Inc()
+		if err := db.cutAll(ctx); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
 	}
-	return ctx.Err()
+	return errors.Join(append(errs, ctx.Err())...)
 }
 
 // join makes one block of several. Blocks that cannot be read are marked, so
