@@ -32,7 +32,7 @@ type Storage struct {
 // RetentionRule says how long some series are kept.
 type RetentionRule struct {
 	Match Matchers       `yaml:"match" doc:"A selector of series, such as '{job=\"debug\"}'."`
-	Time  model.Duration `yaml:"time" doc:"How long their samples are kept, counted from the newest sample of the database. They disappear from queries when this is over, in steps of two hours, and as soon as they have been written to a block; the disk space is reclaimed in the background."`
+	Time  model.Duration `yaml:"time" doc:"How long their samples are kept, counted from the newest sample of the database. They disappear from queries when this is over, in steps of two hours, once they are in a block, so after three hours at least; the disk space is reclaimed in the background. Rollups are kept as long as their resolution is."`
 }
 
 // Rollup is a resolution of rollups.
