@@ -29,8 +29,9 @@
 // # Damage
 //
 // A part that cannot be read costs itself: it is named and the others are
-// imported. In a log it costs the damaged record and at most two pages of 32
-// KiB. The import as a whole then fails at its end.
+// imported. In a log it costs the damaged record, and the rest of a page of 32
+// KiB if what is damaged says how long the record is. The import as a whole then
+// fails at its end.
 //
 // # Memory
 //

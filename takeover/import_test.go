@@ -110,12 +110,17 @@ func TestImportIsKnownAfterCompaction(t *testing.T) {
 }
 
 // TestImportAfterCrash imports the files of a Prometheus as they are on disk
-// while it is running.
+// while it is running, and without the chunks of its head: the logs have
+// everything.
 func TestImportAfterCrash(t *testing.T) {
-	source, want := killed(t)
-	target := t.TempDir()
-	imported(t, vfs.OS{}, source, target, ImportOptions{})
-	requireContent(t, want, ourContent(t, vfs.OS{}, target))
+	whole, want := killed(t)
+	logsOnly := copyFolder(t, whole)
+	require.NoError(t, os.RemoveAll(filepath.Join(logsOnly, promHead)))
+	for _, source := range []string{whole, logsOnly} {
+		mem := vfs.NewMem()
+		imported(t, mem, source, "data", ImportOptions{})
+		requireContent(t, want, ourContent(t, mem, "data"))
+	}
 }
 
 // TestImportInLittleMemory reads the logs many times over.

@@ -2,9 +2,12 @@ package takeover
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -20,11 +23,15 @@ import (
 // a segment and may begin at the start of a page, or be continued there.
 const promPage = 32 << 10
 
-// Kinds of record fragments, in the low bits of their first byte.
+// A record is one fragment, or several in pages that follow each other: a byte
+// with the kind in its low bits, two bytes length, four bytes checksum, data.
 const (
-	fragmentKind  = 7
-	fragmentFull  = 1
-	fragmentFirst = 2
+	fragmentHeader = 7
+	fragmentKind   = 7
+	fragmentFull   = 1
+	fragmentFirst  = 2
+	fragmentMiddle = 3
+	fragmentLast   = 4
 )
 
 // logDamage is a place in a log of Prometheus that could not be read.
@@ -154,11 +161,16 @@ func (s *promSegment) read(ctx context.Context, each func(s *promSegment, rec []
 func (s *promSegment) scan(ctx context.Context, f io.ReaderAt, size int64, each func(s *promSegment, rec []byte) error, damaged func(*logDamage)) error {
 	// held is the last damage until it is known whether anything follows it.
 	var held *logDamage
-	for off := int64(0); off >= 0 && off < size; {
-		r := wlog.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, off, size-off), int(min(1<<20, size-off))))
+	for off := int64(0); off < size; {
+		page := off - off%promPage
+		r := wlog.NewReader(fromWithin(f, off, size))
+		records := 0
 		for r.Next() {
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if records++; records == 1 && off > page {
+				continue // what fromWithin put before
 			}
 			if held != nil {
 				damaged(held)
@@ -171,16 +183,36 @@ func (s *promSegment) scan(ctx context.Context, f io.ReaderAt, size int64, each 
 		if r.Err() == nil {
 			break
 		}
+		end := page + r.Offset()
 		if held == nil {
-			held = &logDamage{file: s.file, offset: off + r.Offset(), err: reason(r.Err())}
+			held = &logDamage{file: s.file, offset: end, err: reason(r.Err())}
 		}
-		off = nextRecordPage(f, off+max(r.Offset(), 1), size)
+		if off > page && records < 2 { // behind a damage there was no record
+			end = page + promPage
+		}
+		off = recordAt(f, max(end, off+1), size)
 	}
 	if held != nil {
 		held.torn = s.last
 		damaged(held)
 	}
 	return nil
+}
+
+// fromWithin returns a reader of a segment from off on. A reader of a log counts
+// in pages from where it begins: if off is within a page, what comes before it
+// there is made up as a record.
+func fromWithin(f io.ReaderAt, off, size int64) io.Reader {
+	rest := bufio.NewReaderSize(io.NewSectionReader(f, off, size-off), int(min(1<<20, size-off)))
+	before := off % promPage
+	if before == 0 {
+		return rest
+	}
+	b := make([]byte, before)
+	b[0] = fragmentFull
+	binary.BigEndian.PutUint16(b[1:], uint16(before-fragmentHeader))
+	binary.BigEndian.PutUint32(b[3:], crc32.Checksum(b[fragmentHeader:], castagnoli))
+	return io.MultiReader(bytes.NewReader(b), rest)
 }
 
 // reason is the error without the offset, which counts from where reading began.
@@ -192,17 +224,30 @@ func reason(err error) error {
 	return err
 }
 
-// nextRecordPage returns the first page behind off that begins with a record, -1
-// if there is none.
-func nextRecordPage(f io.ReaderAt, off, size int64) int64 {
-	for page := (off + promPage - 1) / promPage * promPage; page < size; page += promPage {
-		var first [1]byte
-		if _, err := f.ReadAt(first[:], page); err != nil {
-			return -1
+// recordAt returns where to look for the next record from off on: there, if that
+// is within a page, otherwise behind the rest of a record that the page goes on
+// with. It returns size if there is none.
+func recordAt(f io.ReaderAt, off, size int64) int64 {
+	for off < size {
+		if within := off % promPage; within >= fragmentHeader {
+			return off
+		} else if within > 0 {
+			off += promPage - within // too short for fromWithin
+			continue
 		}
-		if kind := first[0] & fragmentKind; kind == fragmentFull || kind == fragmentFirst {
-			return page
+		var head [fragmentHeader]byte
+		if _, err := f.ReadAt(head[:], off); err != nil {
+			return size
+		}
+		switch head[0] & fragmentKind {
+		case fragmentFull, fragmentFirst:
+			return off
+		case fragmentMiddle, fragmentLast:
+			next := off + fragmentHeader + int64(binary.BigEndian.Uint16(head[1:]))
+			off = min(next, off+promPage)
+		default:
+			off += promPage
 		}
 	}
-	return -1
+	return size
 }

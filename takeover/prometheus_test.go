@@ -116,7 +116,7 @@ type prometheus struct {
 func promOptions() *promtsdb.Options {
 	o := promtsdb.DefaultOptions()
 	o.MaxBlockDuration = 3 * rangeLength
-	o.OutOfOrderTimeWindow = 3 * hour
+	o.OutOfOrderTimeWindow = 4 * hour
 	o.EnableExemplarStorage, o.MaxExemplars = true, 1000
 	o.EnableMetadataWALRecords = true
 	o.WALCompression = compression.Snappy
@@ -190,12 +190,13 @@ func (p *prometheus) histograms(n int, t int64) {
 	}
 }
 
-// late appends samples that are up to two and a half hours late. None is at the
-// time of another: which one counts then is not said.
+// late appends samples that are up to three hours late, so that the last ones are
+// older than the head. None is at the time of another: which one counts then is
+// not said.
 func (p *prometheus) late(n int) {
 	p.begin()
 	for i := range 10 {
-		t := start + int64(n)*minute - int64(i)*15*minute + int64(n)
+		t := start + int64(n)*minute - int64(i)*20*minute + int64(n)
 		p.float(labels.FromStrings(model.MetricNameLabel, "up", "i", "0", "job", "x"), t, float64(i))
 		p.float(labels.FromStrings(model.MetricNameLabel, "late_only", "i", fmt.Sprint(i%3)), t, float64(n))
 		p.add(labels.FromStrings(model.MetricNameLabel, "h_int", "j", "h"), 0, t, 0, tsdbutil.GenerateTestHistogram(int64(n)), nil)
