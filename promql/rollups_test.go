@@ -2,6 +2,7 @@ package promql
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -269,48 +270,58 @@ func engines(t testing.TB, db *tsdb.DB) (rolled, plain *Engine, used *rollupCoun
 	return newTestEngine(t, used, noStarts), newTestEngine(t, samplesOnly{db}, noStarts), used
 }
 
+// seeds and firstSeed choose the runs of TestRollupsAgreeWithSamples.
+var (
+	seeds     = flag.Uint64("seeds", 3, "how many runs of random questions")
+	firstSeed = flag.Uint64("first-seed", 0, "seed of the first run of random questions")
+)
+
 // TestRollupsAgreeWithSamples asks random questions with and without rollups: of
 // fresh rollups, with late samples and deletions that they do not know of yet,
 // and after these were rolled up.
 func TestRollupsAgreeWithSamples(t *testing.T) {
-	for seed := range uint64(3) {
-		rng := rand.New(rand.NewPCG(seed, 7))
-		opts := tsdb.Options{}
-		db := rollupStore(t, func(o *tsdb.Options) {
-			o.OutOfOrderWindow = 40 * time.Hour
-			for i := range o.Rollups {
-				o.Rollups[i].After = time.Minute
-			}
-			opts = *o
-		})
-		fillDays(t, db, rng, 3.3, testMinute)
-		rolled, plain, used := engines(t, db)
-		check := func(n int) {
-			t.Helper()
-			for range n {
-				q := randomQuestion(rng, 3)
-				requireSame(t, ask(t, plain, q), ask(t, rolled, q), q)
-			}
-		}
-		check(150)
-		require.Greater(t, used.used, 20, "rollups are of use")
-		addLate(t, db, rng)
-		check(100)
-		maintain(t, db)
-		check(50)
-		deleteSome(t, db, rng)
-		check(100)
-		maintain(t, db)
-		before := used.used
-		check(100)
-		require.Greater(t, used.used, before+5, "rollups are made anew")
-		require.NoError(t, db.Close())
-
-		db = rollupStore(t, func(o *tsdb.Options) { *o = opts })
-		rolled, plain, used = engines(t, db)
-		check(50)
-		require.Positive(t, used.used)
+	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { askRandomQuestions(t, seed) })
 	}
+}
+
+func askRandomQuestions(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	opts := tsdb.Options{}
+	db := rollupStore(t, func(o *tsdb.Options) {
+		o.OutOfOrderWindow = 40 * time.Hour
+		for i := range o.Rollups {
+			o.Rollups[i].After = time.Minute
+		}
+		opts = *o
+	})
+	fillDays(t, db, rng, 3.3, testMinute)
+	rolled, plain, used := engines(t, db)
+	check := func(n int) {
+		t.Helper()
+		for range n {
+			q := randomQuestion(rng, 3)
+			requireSame(t, ask(t, plain, q), ask(t, rolled, q), q)
+		}
+	}
+	check(150)
+	require.Greater(t, used.used, 20, "rollups are of use")
+	addLate(t, db, rng)
+	check(100)
+	maintain(t, db)
+	check(50)
+	deleteSome(t, db, rng)
+	check(100)
+	maintain(t, db)
+	before := used.used
+	check(100)
+	require.Greater(t, used.used, before+5, "rollups are made anew")
+	require.NoError(t, db.Close())
+
+	db = rollupStore(t, func(o *tsdb.Options) { *o = opts })
+	rolled, plain, used = engines(t, db)
+	check(50)
+	require.Positive(t, used.used)
 }
 
 // addLate adds single samples at random times of the last day.
