@@ -89,7 +89,9 @@ func appendSingles(j job, e engine) (values, bool, error) {
 			}
 			t += interval
 			if step++; step%rowsPerMinute == 0 {
-				e.minute()
+				if err := e.minute(); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -153,7 +155,9 @@ func syntheticTargets(e engine, start int64, targets, rows int) error {
 			}
 		}
 		if i%rowsPerMinute == 0 {
-			e.minute()
+			if err := e.minute(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -23,8 +23,11 @@ type engine interface {
 	open(dir string) error
 	// target begins a target of the series. What it keeps of the labels is its own.
 	target(origin string, columns int, series func(column int) labels.Labels) (target, error)
+	// freeStale says, before open, that series that ended shall leave memory as soon as they are
+	// this share of all series in memory, when the engine can do that.
+	freeStale(share float64)
 	// minute is called after each minute of samples, for what the engine does by the clock.
-	minute()
+	minute() error
 	// clientBytes is the memory that the engine's user needs to call it, not the engine.
 	clientBytes() int
 	// usage tells the bytes on disk.
@@ -50,8 +53,8 @@ type engine interface {
 type target interface {
 	// append appends a row; slices are the caller's.
 	append(row *storage.Row) error
-	// replace gives a column to another series: the old one went stale.
-	replace(column int, ls labels.Labels) error
+	// replace gives a column to another series: the old one went stale. series may be kept.
+	replace(column int, series func() labels.Labels) error
 }
 
 // usage is what a folder has on disk, bytes.

@@ -18,6 +18,8 @@ import (
 type gnomonEngine struct {
 	dir string
 	db  *tsdb.DB
+	// staleShare is 0 if series that ended wait for the next cut.
+	staleShare float64
 }
 
 func (e *gnomonEngine) openWith(dir string, opts tsdb.Options) (err error) {
@@ -30,12 +32,26 @@ func (e *gnomonEngine) openWith(dir string, opts tsdb.Options) (err error) {
 }
 
 func (e *gnomonEngine) open(dir string) error {
-	return e.openWith(dir, tsdb.Options{MinBlockDuration: cutRange, MaxBlockDuration: cutRange})
+	opts := tsdb.Options{MinBlockDuration: cutRange, MaxBlockDuration: cutRange}
+	if e.staleShare > 0 {
+		opts.MinBlockDuration, opts.MaxBlockDuration = joinRange, joinRange // no cut comes between
+		opts.StaleSeriesThreshold = e.staleShare
+	}
+	return e.openWith(dir, opts)
 }
 
 func (e *gnomonEngine) close() error     { return e.db.Close() }
-func (e *gnomonEngine) minute()          {}
 func (e *gnomonEngine) clientBytes() int { return 0 }
+
+func (e *gnomonEngine) freeStale(share float64) { e.staleShare = share }
+
+// minute does the maintenance that the server does every minute, if it has something to do.
+func (e *gnomonEngine) minute() error {
+	if e.staleShare == 0 {
+		return nil
+	}
+	return e.db.Maintain(context.Background())
+}
 
 type gnomonTarget struct{ group storage.Group }
 
@@ -58,9 +74,9 @@ func (e *gnomonEngine) target(origin string, columns int, series func(int) label
 
 func (t gnomonTarget) append(row *storage.Row) error { return t.group.AppendRow(row) }
 
-func (t gnomonTarget) replace(column int, ls labels.Labels) error {
+func (t gnomonTarget) replace(column int, series func() labels.Labels) error {
 	t.group.ReleaseColumn(storage.Column(column))
-	got, err := t.group.AddColumn(ls)
+	got, err := t.group.AddColumn(series())
 	if err == nil && got != storage.Column(column) {
 		err = fmt.Errorf("column %d became %d", column, got)
 	}

@@ -114,7 +114,9 @@ func (f *feed) rows(e engine, from, to int) error {
 			f.samples += countSamples(&row)
 		}
 		if i%rowsPerMinute == 0 {
-			e.minute()
+			if err := e.minute(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -23,12 +23,17 @@ type upstreamEngine struct {
 	ctx context.Context
 	dir string
 	db  *upstreamtsdb.DB
+	// staleShare is 0 if series that ended wait for the next compaction of the head.
+	staleShare float64
 }
 
 func (e *upstreamEngine) open(dir string) (err error) {
 	opts := upstreamtsdb.DefaultOptions()
 	opts.MinBlockDuration = cutRange.Milliseconds()
 	opts.MaxBlockDuration = cutRange.Milliseconds()
+	if e.staleShare > 0 {
+		opts.MinBlockDuration, opts.MaxBlockDuration = joinRange.Milliseconds(), joinRange.Milliseconds()
+	}
 	opts.RetentionDuration = 0
 	opts.WALCompression = compression.Snappy
 	opts.NoLockfile = true
@@ -43,21 +48,30 @@ func (e *upstreamEngine) open(dir string) (err error) {
 func (e *upstreamEngine) close() error { return e.db.Close() }
 
 // minute writes full chunks to the memory-mapped files of the head, as the server does.
-func (e *upstreamEngine) minute() { e.db.ForceHeadMMap() }
+func (e *upstreamEngine) minute() error {
+	e.db.ForceHeadMMap()
+	head := e.db.Head()
+	if e.staleShare > 0 && float64(head.NumStaleSeries()) >= e.staleShare*float64(head.NumSeries()) {
+		return e.db.CompactStaleHead()
+	}
+	return nil
+}
+
+func (e *upstreamEngine) freeStale(share float64) { e.staleShare = share }
 
 func (e *upstreamEngine) clientBytes() int { return 0 }
 
 type upstreamTarget struct {
 	engine *upstreamEngine
 	refs   []upstreamstorage.SeriesRef
-	// series makes the labels of a column that has no reference yet.
-	series func(int) labels.Labels
-	// replaced are the labels of columns that were given to other series.
-	replaced map[int]labels.Labels
+	// series makes the labels of a column; replaced does for those that were given to other
+	// series.
+	series   func(int) labels.Labels
+	replaced map[int]func() labels.Labels
 }
 
 func (e *upstreamEngine) target(_ string, columns int, series func(int) labels.Labels) (target, error) {
-	return &upstreamTarget{engine: e, refs: make([]upstreamstorage.SeriesRef, columns), series: series, replaced: map[int]labels.Labels{}}, nil
+	return &upstreamTarget{engine: e, refs: make([]upstreamstorage.SeriesRef, columns), series: series, replaced: map[int]func() labels.Labels{}}, nil
 }
 
 func (t *upstreamTarget) append(row *storage.Row) error {
@@ -66,14 +80,13 @@ func (t *upstreamTarget) append(row *storage.Row) error {
 		if !row.Has(storage.Column(c)) {
 			continue
 		}
-		ls := labels.EmptyLabels()
-		if t.refs[c] == 0 {
-			if ls = t.series(c); t.replaced[c].Len() > 0 {
-				ls = t.replaced[c]
-				delete(t.replaced, c)
-			}
+		ref, err := upstreamstorage.SeriesRef(0), error(nil)
+		if t.refs[c] != 0 {
+			ref, err = app.Append(t.refs[c], labels.EmptyLabels(), row.T, v)
 		}
-		ref, err := app.Append(t.refs[c], ls, row.T, v)
+		if t.refs[c] == 0 || err != nil { // also if the series left memory meanwhile
+			ref, err = app.Append(0, t.labels(c), row.T, v)
+		}
 		if err != nil {
 			return errors.Join(err, app.Rollback())
 		}
@@ -82,8 +95,15 @@ func (t *upstreamTarget) append(row *storage.Row) error {
 	return app.Commit()
 }
 
-func (t *upstreamTarget) replace(column int, ls labels.Labels) error {
-	t.refs[column], t.replaced[column] = 0, ls
+func (t *upstreamTarget) labels(column int) labels.Labels {
+	if series := t.replaced[column]; series != nil {
+		return series()
+	}
+	return t.series(column)
+}
+
+func (t *upstreamTarget) replace(column int, series func() labels.Labels) error {
+	t.refs[column], t.replaced[column] = 0, series
 	return nil
 }
 

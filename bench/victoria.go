@@ -46,7 +46,9 @@ func (e *victoriaEngine) close() error {
 	return nil
 }
 
-func (e *victoriaEngine) minute() {}
+func (e *victoriaEngine) minute() error { return nil }
+
+func (e *victoriaEngine) freeStale(float64) {}
 
 // clientBytes counts the metric names that its user makes of each request.
 func (e *victoriaEngine) clientBytes() int { return e.client }
@@ -89,8 +91,8 @@ func (t *victoriaTarget) append(row *storage.Row) error {
 	return nil
 }
 
-func (t *victoriaTarget) replace(column int, ls labels.Labels) error {
-	t.names[column] = victoriaName(ls)
+func (t *victoriaTarget) replace(column int, series func() labels.Labels) error {
+	t.names[column] = victoriaName(series())
 	return nil
 }
 
