@@ -38,7 +38,10 @@ type Target struct {
 func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) {
 	keeper := newKeeper(t.Exemplars)
 	meta, err := t.Make(func(w *block.Writer) (bool, error) {
-		sw := &seriesWriter{w: w, align: max(t.AlignMillis, 1), timelines: NewTimelines(w), exemplars: keeper}
+		sw := &seriesWriter{
+			w: w, align: max(t.AlignMillis, 1), rows: effortAt(t.Meta.Compaction.Level).chunkRows,
+			timelines: NewTimelines(w), exemplars: keeper,
+		}
 		n, err := writeSeries(ctx, sw, Union(sources...))
 		return n > 0, err
 	})
@@ -55,7 +58,7 @@ func (t *Target) Make(fill func(w *block.Writer) (wanted bool, err error)) (bloc
 	if err != nil {
 		return block.Meta{}, fmt.Errorf("name block: %w", err)
 	}
-	w, err := block.NewWriter(t.FS, t.Dir, id, block.WriterOptions{})
+	w, err := block.NewWriter(t.FS, t.Dir, id, effortAt(t.Meta.Compaction.Level).options)
 	if err != nil {
 		return block.Meta{}, fmt.Errorf("write block %s: %w", id, err)
 	}

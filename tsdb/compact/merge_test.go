@@ -188,6 +188,25 @@ func TestTimelinesAreShared(t *testing.T) {
 	require.EqualValues(t, 15, fast.Meta().Stats.NumChunks, "fast ones several chunks in one")
 }
 
+// TestOlderBlocksAreSmaller writes the same samples at each level.
+func TestOlderBlocksAreSmaller(t *testing.T) {
+	last := int64(math.MaxInt64)
+	for level := 1; level <= 3; level++ {
+		fsys := vfs.NewMem()
+		require.NoError(t, fsys.MkdirAll("blocks"))
+		tgt := target(fsys)
+		tgt.Meta.Compaction.Level = level
+		m, err := Write(context.Background(), tgt, []Source{newTargets(10, 100, 960, 0)})
+		require.NoError(t, err)
+		require.Equal(t, level, m.Compaction.Level)
+		require.EqualValues(t, 960_000, m.Stats.NumSamples)
+		require.EqualValues(t, []int{2000, 2000, 1000}[level-1], m.Stats.NumChunks)
+		sizes := open(t, fsys, m).Sizes()
+		require.Less(t, sizes.Pages+sizes.Columns, last, "level %d", level)
+		last = sizes.Pages + sizes.Columns
+	}
+}
+
 func TestMergeJoinsAndDrops(t *testing.T) {
 	fsys := vfs.NewMem()
 	a := write(t, fsys, &listSource{series: []listSeries{{"x", regular(0, hour, 15_000, 1)}, {"y", regular(0, hour, 15_000, 1)}}})

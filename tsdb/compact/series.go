@@ -8,19 +8,16 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
 
-// chunkRows is how many rows a chunk has about; a longer run is divided evenly.
-// Shorter chunks compress worse, longer ones make reading a part dearer.
-const chunkRows = 480
-
 // seriesWriter turns the samples of a series into chunks and timelines. Its
 // memory is that of the longest series.
 //
 // A series is divided where aligned ranges of time begin, so that the series of
 // a target, which have the same timestamps, have the same timelines. The range
-// doubles until a part has chunkRows rows.
+// doubles until a part has about as many rows as a chunk should have.
 type seriesWriter struct {
 	w         *block.Writer
 	align     int64
+	rows      int // of a chunk, about; a longer run is divided evenly
 	timelines *Timelines
 	exemplars *keeper
 
@@ -121,7 +118,7 @@ func (sw *seriesWriter) readStarts(at int, b *storage.Batch) {
 func (sw *seriesWriter) rangeOf(times []int64) int64 {
 	length := sw.align
 	span := times[len(times)-1] - times[0] + 1
-	for length < span && int64(len(times))*length/span < chunkRows/2 && length < 1<<50 {
+	for length < span && int64(len(times))*length/span < int64(sw.rows)*2/3 && length < 1<<50 {
 		length *= 2
 	}
 	return length
@@ -141,7 +138,7 @@ func (sw *seriesWriter) part(from, end int) error {
 			continue
 		}
 		stop := min(end, r.end)
-		pieces := max(1, (stop-at+chunkRows/2)/chunkRows)
+		pieces := max(1, (stop-at+sw.rows/2)/sw.rows)
 		for k := range pieces {
 			lo, hi := at+(stop-at)*k/pieces, at+(stop-at)*(k+1)/pieces
 			if err := sw.chunk(r, timeline, from, lo, hi); err != nil {
