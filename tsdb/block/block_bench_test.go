@@ -116,7 +116,7 @@ func BenchmarkSelect(b *testing.B) {
 	equal, regex := labels.MatchEqual, labels.MatchRegexp
 	for name, ms := range map[string][]*labels.Matcher{
 		"equal=10k":           {labels.MustNewMatcher(equal, model.MetricNameLabel, "metric_050_total")},
-		"equal=100":           {labels.MustNewMatcher(equal, "pod", "server-3c6ef372")},
+		"equal=100":           {labels.MustNewMatcher(equal, "pod", "server-3c6ef362")},
 		"equal=59k":           {labels.MustNewMatcher(equal, "job", "job-3")},
 		"equal=588":           {labels.MustNewMatcher(equal, model.MetricNameLabel, "metric_050_total"), labels.MustNewMatcher(equal, "job", "job-3")},
 		"regex=prefix/588":    {labels.MustNewMatcher(equal, model.MetricNameLabel, "metric_050_total"), labels.MustNewMatcher(regex, "instance", `10\.0\.3\d\..*`)},
