@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb"
+	"github.com/gnomonhq/gnomon/tsdb/block"
 )
 
 // gnomonEngine is our database. Maintenance happens when a measurement asks for it.
@@ -85,6 +87,7 @@ func (t gnomonTarget) replace(column int, series func() labels.Labels) error {
 
 func (e *gnomonEngine) usage(dir string) (usage, error) {
 	var u usage
+	var blocks []string
 	err := files(dir, func(path string, size int64) {
 		switch base := filepath.Base(path); {
 		case strings.HasPrefix(path, "wal/"):
@@ -93,8 +96,20 @@ func (e *gnomonEngine) usage(dir string) (usage, error) {
 			u.samples += size
 		case base == "index":
 			u.index += size
+			blocks = append(blocks, filepath.Join(dir, filepath.Dir(path)))
 		}
 	})
+	// The heads of the columns, the values of constants among them, are in the index.
+	for _, name := range blocks {
+		r, openErr := block.Open(vfs.OS{}, name, block.ReaderOptions{})
+		if openErr != nil {
+			return u, errors.Join(err, openErr)
+		}
+		columns := r.Sizes().Columns
+		u.samples, u.index = u.samples+columns, u.index-columns
+		r.Close()
+		<-r.Done()
+	}
 	return u, err
 }
 
