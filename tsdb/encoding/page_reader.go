@@ -210,7 +210,7 @@ func (d *Decoder) ints(out []int64, c *column, main []byte) error {
 		return nil
 	}
 	d.main.reset(&c.main, main, len(out))
-	return d.main.integers(out)
+	return d.main.all(out)
 }
 
 // decode appends the values of a column that needs no other. own is its payload behind the
@@ -245,7 +245,7 @@ func (d *Decoder) decode(dst []float64, c *column, own, main []byte) ([]float64,
 func (d *Decoder) withUlps(out []float64, c *column, own []byte) error {
 	d.second.reset(&c.ulps, own, c.rows)
 	p := pow10[c.exponent]
-	var ints, ulps [blockRows]int64
+	ints, ulps := &d.main.integers, &d.second.integers
 	for len(out) > 0 {
 		n, err := d.main.next(ints[:])
 		if err != nil {
@@ -267,7 +267,7 @@ func (d *Decoder) fromDictionary(out []float64, c *column, own []byte) error {
 	if len(own) < 8*c.dictionary {
 		return corruptf("column: dictionary is cut off")
 	}
-	var ints [blockRows]int64
+	ints := &d.main.integers
 	for len(out) > 0 {
 		n, err := d.main.next(ints[:])
 		if err != nil {
@@ -294,7 +294,7 @@ func (d *Decoder) keep(p *Page, payload []byte, number int, main []byte) (intege
 		d.page = nil
 		d.integersOf = growSlice(d.integersOf[:0], c.rows)
 		d.main.reset(&c.main, main, c.rows)
-		if err := d.main.integers(d.integersOf); err != nil {
+		if err := d.main.all(d.integersOf); err != nil {
 			return nil, 0, err
 		}
 		d.page, d.number = p, number
@@ -309,7 +309,7 @@ func (d *Decoder) keep(p *Page, payload []byte, number int, main []byte) (intege
 	}
 	d.page = nil
 	d.main.reset(&c.main, main, c.rows)
-	if err := d.main.integers(d.integersOf); err != nil {
+	if err := d.main.all(d.integersOf); err != nil {
 		return nil, 0, err
 	}
 	d.page, d.number = p, number
@@ -346,7 +346,7 @@ func (d *Decoder) decodeChain(p *Page, payload []byte, number, rows int) error {
 			return err
 		}
 		d.main.reset(&d.before.main, main, rows)
-		if err := d.main.integers(d.integersOf); err != nil {
+		if err := d.main.all(d.integersOf); err != nil {
 			return err
 		}
 	}

@@ -83,8 +83,9 @@ type streamDecoder struct {
 	packing
 	src        []byte // The payload left.
 	row, count int
-	value      int64 // What the next residual is added to.
-	step       int64 // Last delta, or what is added beside the residual.
+	value      int64            // What the next residual is added to.
+	step       int64            // Last delta, or what is added beside the residual.
+	integers   [blockRows]int64 // A block of them, on its way to be floats.
 }
 
 // reset begins a stream of n > 0 integers, with the blocks and payload that it has.
@@ -203,9 +204,9 @@ func (d *streamDecoder) applyFloats(dst []float64, residuals []uint64) {
 	d.value = v
 }
 
-// integers decodes all of a stream. dst has its length; for the predictor neighbour it has
+// all decodes all integers of a stream. dst has its length; for the predictor neighbour it has
 // the neighbour's integers.
-func (d *streamDecoder) integers(dst []int64) error {
+func (d *streamDecoder) all(dst []int64) error {
 	if d.predictor == predictNeighbour {
 		d.value = d.first - dst[0]
 	}
@@ -245,7 +246,6 @@ func (d *streamDecoder) runs(dst []float64, c *column, b block, payload []byte) 
 // floats decodes all of a stream into the floats that its integers tell. dst has its length.
 func (d *streamDecoder) floats(dst []float64, c *column) error {
 	dst[0] = c.float(d.first)
-	var integers [blockRows]int64
 	for dst = dst[1:]; len(dst) > 0; {
 		n := min(blockRows, len(dst))
 		out := dst[:n]
@@ -272,8 +272,8 @@ func (d *streamDecoder) floats(dst []float64, c *column) error {
 			d.applyFloats(out, d.numbers[:n])
 			continue
 		}
-		d.apply(integers[:n], d.numbers[:n])
-		c.convert(out, integers[:n], 0)
+		d.apply(d.integers[:n], d.numbers[:n])
+		c.convert(out, d.integers[:n], 0)
 	}
 	return nil
 }
