@@ -3,6 +3,7 @@ package block
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"math"
 	"runtime"
@@ -258,6 +259,9 @@ func (f *frameColumns) append(dst []byte) []byte {
 
 // writePage writes a page as a whole and returns its number.
 func (w *Writer) writePage(b []byte) (uint32, error) {
+	if len(b) > maxPageBytes {
+		return 0, fmt.Errorf("page of %d bytes, the limit is %d", len(b), maxPageBytes)
+	}
 	w.pages = append(w.pages, pageEntry{offset: uint64(w.data.off), length: uint32(len(b)), crc: crc32.Checksum(b, castagnoli)})
 	return uint32(len(w.pages) - 1), w.data.write(b)
 }
