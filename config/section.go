@@ -26,7 +26,7 @@ type Section struct {
 type Storage struct {
 	RetentionRules []RetentionRule `yaml:"retention_rules,omitempty" doc:"How long the samples of some series are kept, shorter or longer than storage.tsdb.retention.time. The first rule that matches a series counts; series that none matches are kept as that setting says. Retention by size or percentage deletes the oldest blocks all the same."`
 	Rollups        []Rollup        `yaml:"rollups,omitempty" doc:"Resolutions that are made of the samples and kept beside them, so that queries over long times read less and history outlives the samples. None by default."`
-	Limits         Limits          `yaml:"limits,omitempty" doc:"Bounds of what becomes a series. Series that there are go on; a scrape keeps its other series."`
+	Limits         Limits          `yaml:"limits,omitempty" doc:"Bounds of what becomes a series. Series that there are go on; a scrape keeps its other series. Those that a scrape makes about itself, such as up, are not refused for the number of series."`
 }
 
 // RetentionRule says how long some series are kept.

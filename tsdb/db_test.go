@@ -554,6 +554,8 @@ func TestLimitsOfNewSeries(t *testing.T) {
 		require.Equal(t, 2., metricOf(t, reg, "gnomon_tsdb_series_refused_total", c.limit))
 	}
 	require.Equal(t, 10., metricOf(t, reg, "gnomon_tsdb_series_limit", "label_value_length"))
+	_, err = g.AddColumn(labels.FromStrings(model.MetricNameLabel, "up", "job", "a"))
+	require.NoError(t, err, "whether a target is up is known all the same")
 	app := db.Appender(context.Background())
 	_, err = app.Append(0, of("job", "a", "i", "3"), storagetest.Base, 1)
 	require.ErrorIs(t, err, storage.ErrSeriesLimit)

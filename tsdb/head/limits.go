@@ -96,8 +96,20 @@ func (l *Limits) checkLabels(ls labels.Labels) (which limit, err error) {
 	return which, err
 }
 
+// aboutScrapes are the series that a scrape makes about itself, a few a target.
+// They are not refused for the number of series: an alert about up has to work
+// when a job is full of others.
+var aboutScrapes = map[string]bool{
+	"up": true, "scrape_duration_seconds": true, "scrape_samples_scraped": true,
+	"scrape_samples_post_metric_relabeling": true, "scrape_series_added": true,
+	"scrape_timeout_seconds": true, "scrape_sample_limit": true, "scrape_body_size_bytes": true,
+}
+
 // checkCounts compares the numbers of series with their limits.
 func (h *Head) checkCounts(l *Limits, ls labels.Labels) (limit, error) {
+	if l.MaxSeries == 0 && l.MaxSeriesPerJob == 0 || aboutScrapes[ls.Get(model.MetricNameLabel)] {
+		return 0, nil
+	}
 	if n := h.reg.count.Load(); l.MaxSeries > 0 && n >= int64(l.MaxSeries) {
 		return limitSeries, fmt.Errorf("%w: %s is new and there are %d series, the limit is %d", storage.ErrSeriesLimit, named(ls), n, l.MaxSeries)
 	}
