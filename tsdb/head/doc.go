@@ -52,10 +52,11 @@
 //
 // # Log
 //
-// A row or transaction is in the log before it is visible. [Open] reads the
-// log: definitions, rows and samples, in order; a record that is damaged, or
-// refers to something whose definition was damaged, costs itself, and is
-// counted and reported with file and offset. Reading a sample twice changes
-// nothing, which is what makes a checkpoint ([Head.Checkpoint]) simple: it is
-// the head written as records, taken while appending goes on.
+// A row or transaction is in the log before it is visible. [Open] reads what
+// the log defines; then samples are taken, while the log's are read by several
+// goroutines, a group by one of them, in order: see the type replay. A record
+// that is damaged, or refers to something whose definition was damaged, costs
+// itself, and is counted and reported with file and offset. Reading a sample
+// twice changes nothing, which is what makes a checkpoint ([Head.Checkpoint])
+// simple: it is the head written as records, taken while appending goes on.
 package head

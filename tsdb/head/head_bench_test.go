@@ -104,6 +104,29 @@ func benchMemory(b *testing.B, targets, columns int) {
 	}
 }
 
+// BenchmarkCheckpoint writes checkpoints of 20 targets of 1000 series with 240 rows.
+func BenchmarkCheckpoint(b *testing.B) {
+	const targets, columns, rows = 20, 1000, 240
+	h := benchHead(b)
+	for n := range targets {
+		t := newBenchTarget(b, h, n, columns)
+		for range rows {
+			require.NoError(b, t.group.AppendRow(t.next()))
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu := -cpuTime()
+	for range b.N {
+		require.NoError(b, h.Checkpoint(context.Background(), minTime))
+	}
+	cpu += cpuTime()
+	size, _, err := h.LogSizes()
+	require.NoError(b, err)
+	b.ReportMetric(float64(cpu)/float64(b.N*targets*columns*rows), "cpu-ns/sample")
+	b.ReportMetric(float64(size)/(targets*columns*rows), "B/sample")
+}
+
 // BenchmarkReplay opens a head from the log of targets of 1000 series, a scrape of all
 // after the other: once with many rows a series, as after two hours, and once with few, so
 // that the definitions weigh. It reports the processor time per sample and when the head
