@@ -36,6 +36,7 @@ func flushAll(t testing.TB, db *DB) {
 	defer db.working.Unlock()
 	if maxt := db.head.MaxTime(); maxt != math.MinInt64 {
 		require.NoError(t, db.cutHead(ctx, maxt+1))
+		require.NoError(t, db.checkpointCut(ctx))
 	}
 	require.NoError(t, db.compactAll(ctx))
 }

@@ -46,7 +46,8 @@ func alignedEnd(t, length int64) int64 {
 }
 
 // cutHead writes what the head has before a time into blocks, a block for each
-// aligned range, and removes it from head and log. The caller holds working.
+// aligned range, and removes it from the head. It leaves the log to checkpointCut. The
+// caller holds working.
 //
 // The order makes every crash harmless: the blocks become visible on disk one
 // by one, each as a whole; until the checkpoint is there the log still has the
@@ -121,8 +122,8 @@ func (db *DB) target(dir string) compact.Target {
 	}
 }
 
-// truncateHead removes from head and log what was cut, once the queriers that
-// read it there are closed. The caller holds working.
+// truncateHead removes from the head what was cut, once the queriers that read it
+// there are closed. The log has it until checkpointCut. The caller holds working.
 func (db *DB) truncateHead(ctx context.Context) error {
 	c := db.untruncated
 	if c == nil {
@@ -134,11 +135,30 @@ func (db *DB) truncateHead(ctx context.Context) error {
 	if err := db.head.Truncate(c.before, c.txn); err != nil {
 		return fmt.Errorf("truncate head: %w", err)
 	}
-	if err := db.head.Checkpoint(ctx, c.before); err != nil {
+	db.untruncated, db.uncheckpointed = nil, true
+	return nil
+}
+
+// checkpointCut removes from the log what was cut and has left the head. A checkpoint
+// writes all that stays, so one is taken for all cuts that were due together. The
+// caller holds working.
+func (db *DB) checkpointCut(ctx context.Context) error {
+	if !db.uncheckpointed {
+		return nil
+	}
+	if err := db.checkpoint(ctx); err != nil {
 		return err
 	}
-	db.untruncated = nil
+	db.uncheckpointed = false
 	return nil
+}
+
+// checkpoint writes what is in no block into a checkpoint of the log.
+func (db *DB) checkpoint(ctx context.Context) error {
+	db.blocks.mu.RLock()
+	from := db.blocks.cutTo
+	db.blocks.mu.RUnlock()
+	return db.head.Checkpoint(ctx, from)
 }
 
 // checkpointIfLong takes a checkpoint if much was logged since the last one: what a
@@ -148,12 +168,9 @@ func (db *DB) checkpointIfLong(ctx context.Context) error {
 	if err != nil || since < max(db.opts.WALCheckpointBytes, 2*last) {
 		return err
 	}
-	db.blocks.mu.RLock()
-	from := db.blocks.cutTo
-	db.blocks.mu.RUnlock()
 	db.metrics.checkpointsOfSize.Inc()
 	db.opts.Logger.Info("log is long, a checkpoint is taken", "bytes", since, "last_checkpoint_bytes", last)
-	return db.head.Checkpoint(ctx, from)
+	return db.checkpoint(ctx)
 }
 
 // drainHead waits for the queriers that are open, and reports whether they were

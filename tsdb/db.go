@@ -49,6 +49,9 @@ type DB struct {
 	// The following are guarded by working.
 	// untruncated is what was cut and is still in the head.
 	untruncated *cut
+	// uncheckpointed says that something has left the head after a cut and is still
+	// in the log.
+	uncheckpointed bool
 	// unremoved is the stale series that are in blocks and still in the head.
 	unremoved *head.StaleSeries
 	// expired says how far the rules of retention were applied to the blocks, and

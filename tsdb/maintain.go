@@ -61,19 +61,23 @@ func (db *DB) reload() error {
 	return err
 }
 
+// cutAll cuts the head as far as it is due. What an error leaves in the head stays in
+// the log as well.
 func (db *DB) cutAll(ctx context.Context) error {
-	for {
+	var failed error
+	for failed == nil {
 		before, due := db.cutDue()
 		if !due {
-			return nil
+			break
 		}
 		db.metrics.compactionsTriggered.Inc()
-		if err := db.cutHead(ctx, before); err != nil {
+		if failed = db.cutHead(ctx, before); failed != nil {
 			db.metrics.compactionsFailed.Inc()
-			return err
+		} else {
+			db.metrics.compactions.Inc()
 		}
-		db.metrics.compactions.Inc()
 	}
+	return errors.Join(failed, db.checkpointCut(ctx))
 }
 
 // compactAll joins blocks until there is nothing to join. What cannot be joined is

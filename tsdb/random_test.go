@@ -81,6 +81,9 @@ func randomFlush(t testing.TB, db *DB, rng *rand.Rand) {
 		defer db.working.Unlock()
 		if mint, maxt := db.head.NextTime(noTime), db.head.MaxTime(); mint < maxt {
 			require.NoError(t, db.cutHead(ctx, mint+rng.Int64N(maxt-mint)))
+			if rng.IntN(2) == 0 { // Else the log has it until the next maintenance.
+				require.NoError(t, db.checkpointCut(ctx))
+			}
 		}
 	case 3: // A checkpoint without a cut.
 		db.working.Lock()
