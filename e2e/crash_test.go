@@ -46,7 +46,9 @@ func TestCrash(t *testing.T) {
 		}
 		killed := time.Now()
 		server.Start(t)
-		t.Logf("round %d: %d rows of %d series, ready %s after the kill", round, len(before), crashSeries, time.Since(killed))
+		ready := time.Since(killed)
+		server.WaitReplayed(t, soon)
+		t.Logf("round %d: %d rows of %d series, ready %s after the kill, log replayed %s after it", round, len(before), crashSeries, ready, time.Since(killed))
 		after := readRows(t, server, load)
 		requireKept(t, before, after)
 

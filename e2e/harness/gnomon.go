@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -106,6 +107,18 @@ func (g *Gnomon) Start(t testing.TB) {
 	t.Helper()
 	g.Launch(t)
 	g.WaitReady(t, g.Client, g.URL+"/-/ready")
+}
+
+// WaitReplayed waits until the server that was started on data has read its log to the end:
+// it is ready before, and answers queries with a warning.
+func (g *Gnomon) WaitReplayed(t testing.TB, within time.Duration) {
+	t.Helper()
+	Eventually(t, within, "the log to be replayed", func() error {
+		if _, body := g.Get(t, "/-/ready", nil); strings.Contains(body, "replayed") {
+			return errors.New(body)
+		}
+		return nil
+	})
 }
 
 // WriteFile replaces a file in the server's folder.
