@@ -8,6 +8,7 @@ import (
 
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/index"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
 const registryShards = 64
@@ -98,21 +99,40 @@ func (r *registry) getOrCreate(ls labels.Labels) (*series, bool) {
 // that no series of the log had, even one whose definition was damaged.
 func (r *registry) beginRun() { r.slots.beginRun() }
 
-// restore adds a series that the log tells of, under its reference, or returns
-// the one with the labels that is there. Only replay calls it, from any number
-// of goroutines.
-func (r *registry) restore(ref storage.SeriesRef, ls labels.Labels) (s *series, created bool) {
+// restore adds the series that a record of the log tells of, under their
+// references, and returns them; where one with the labels is there, that one. Only
+// replay calls it, from any number of goroutines; selects see a series when the
+// record is done.
+func (r *registry) restore(columns *wal.Columns) []*series {
+	batch := r.sets.NewBatch(columns.Strings)
+	defer batch.Close()
+	var b labels.ScratchBuilder
+	var ls labels.Labels
+	made := make([]*series, len(columns.List))
+	for i := range columns.List {
+		columns.Labels(i, &b, &ls)
+		made[i] = r.restoreOne(batch, &columns.List[i], ls)
+	}
+	r.postings.AddBatch(batch)
+	return made
+}
+
+// restoreOne adds or finds a series. It keeps no part of ls.
+func (r *registry) restoreOne(batch *index.Batch, c *wal.DecodedColumn, ls labels.Labels) *series {
 	sh, hash := r.shard(ls.Hash())
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s := r.find(sh, hash, ls); s != nil {
 		s.release()
-		return s, false
+		return s
 	}
-	s = r.slots.put(ref, r.sets.Intern(ls))
+	s := r.slots.put(c.Series, batch.Intern(c.Labels))
 	s.logged.Store(true)
-	r.insert(sh, hash, s)
-	return s, true
+	sh.byHash.Insert(hash, s.id())
+	batch.Enter(s.id(), c.Labels)
+	r.count.Add(1)
+	r.created.Add(1)
+	return s
 }
 
 // insert makes a series known. The caller holds the shard's lock.

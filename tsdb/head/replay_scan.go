@@ -168,24 +168,23 @@ func (s *scanner) group(payload []byte) error {
 
 // define makes the series of a record. The workers call it.
 func (s *scanner) define(job *definitionJob) error {
-	group, columns, err := wal.DecodeColumns(job.payload)
+	columns, err := wal.DecodeColumns(job.payload)
 	if err != nil {
 		return err
 	}
-	into := job.into
-	into.group = group
-	if group != 0 {
-		into.columns, into.series = make([]storage.Column, len(columns)), make([]*series, len(columns))
-	}
-	for i, c := range columns {
-		made, _ := s.head.reg.restore(c.Series, c.Labels)
-		if made.ref != c.Series {
+	made := s.head.reg.restore(columns)
+	for i, c := range columns.List {
+		if made[i].ref != c.Series {
 			s.mu.Lock()
-			s.defs.aliases[c.Series] = made
+			s.defs.aliases[c.Series] = made[i]
 			s.mu.Unlock()
 		}
-		if group != 0 {
-			into.columns[i], into.series[i] = c.Number, made
+	}
+	if into := job.into; columns.Group != 0 {
+		into.group, into.series = columns.Group, made
+		into.columns = make([]storage.Column, len(made))
+		for i, c := range columns.List {
+			into.columns[i] = c.Number
 		}
 	}
 	return nil

@@ -93,11 +93,17 @@ func (s *LabelSets) Intern(ls labels.Labels) LabelSet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pairs := s.symbols.Intern(r.pairs[:0], ls)
-	s.learnLocked(pairs)
-	shared, own := s.splitLocked(&r, pairs)
-	set := LabelSet{s.addLocked(shared), s.addLocked(own)}
+	set := s.addSetLocked(&r, pairs)
 	s.symbols.Release(pairs) // The parts have their uses.
 	return set
+}
+
+// addSetLocked counts a user of a set, adding its parts if they are new. The caller holds mu
+// for writing, and a use of the symbols.
+func (s *LabelSets) addSetLocked(r *room, pairs []Pair) LabelSet {
+	s.learnLocked(pairs)
+	shared, own := s.splitLocked(r, pairs)
+	return LabelSet{s.addLocked(shared), s.addLocked(own)}
 }
 
 // find is Intern for a set whose parts are there: that of another series of a known target
@@ -109,14 +115,20 @@ func (s *LabelSets) find(r *room, ls labels.Labels) (LabelSet, bool) {
 		s.mu.RUnlock()
 		return LabelSet{}, false
 	}
-	shared, own := s.splitLocked(r, pairs)
-	set := LabelSet{s.useLocked(shared), s.useLocked(own)}
+	set, ok := s.useSetLocked(r, pairs)
 	s.mu.RUnlock()
-	if (set.shared == 0 && len(shared) > 0) || (set.own == 0 && len(own) > 0) {
+	if !ok {
 		s.Release(set)
-		return LabelSet{}, false
 	}
-	return set, true
+	return set, ok
+}
+
+// useSetLocked counts a user of the parts of a set that are there, and reports whether all
+// are; if not, the caller releases what it got. It holds mu for reading.
+func (s *LabelSets) useSetLocked(r *room, pairs []Pair) (set LabelSet, ok bool) {
+	shared, own := s.splitLocked(r, pairs)
+	set = LabelSet{s.useLocked(shared), s.useLocked(own)}
+	return set, (set.shared != 0 || len(shared) == 0) && (set.own != 0 || len(own) == 0)
 }
 
 // splitLocked returns the two parts of a set, in r.

@@ -83,19 +83,24 @@ func (p *MemPostings) Add(id uint32, pairs []Pair) {
 	for _, pair := range pairs {
 		l := p.labelIndex(pair.Name)
 		l.Lock()
-		v := l.values[pair.Value]
-		if v == nil {
-			v = &list{}
-			l.values[pair.Value] = v
-			l.noteAdded(pair.Value)
-		}
-		v.add(id)
+		l.valueLocked(pair.Value).add(id)
 		l.has.Add(id)
 		l.Unlock()
 	}
 	p.all.Lock()
 	defer p.all.Unlock()
 	p.all.bitmap.Add(id)
+}
+
+// valueLocked returns the list of a value, making it if it is new.
+func (l *labelIndex) valueLocked(value Symbol) *list {
+	v := l.values[value]
+	if v == nil {
+		v = &list{}
+		l.values[value] = v
+		l.noteAdded(value)
+	}
+	return v
 }
 
 // Remove takes a series out, which was added with the same pairs.

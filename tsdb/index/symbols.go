@@ -96,6 +96,27 @@ func (s *Symbols) growLocked(n Symbol) {
 	s.chunks.Store(&grown)
 }
 
+// hold returns the symbols of strings, and counts one more user of each. The table keeps no part
+// of the strings.
+func (s *Symbols) hold(strings []string) []Symbol {
+	held := make([]Symbol, len(strings))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, str := range strings {
+		held[i] = s.internLocked(str)
+	}
+	return held
+}
+
+// drop takes back what hold counted.
+func (s *Symbols) drop(held []Symbol) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range held {
+		s.releaseLocked(n)
+	}
+}
+
 // use counts one more user of the symbols of each pair, which have one already.
 func (s *Symbols) use(pairs []Pair) {
 	s.mu.Lock()

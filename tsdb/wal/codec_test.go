@@ -30,8 +30,7 @@ func decodeAny(typ Type, payload []byte, dec *RowDecoder) (any, error) {
 	case TypeGroupClose:
 		return DecodeGroupClose(payload)
 	case TypeColumns:
-		_, columns, err := DecodeColumns(payload)
-		return columns, err
+		return DecodeColumns(payload)
 	case TypeColumnRelease:
 		_, columns, err := DecodeColumnRelease(payload)
 		return columns, err
@@ -138,11 +137,21 @@ func TestDefinitions(t *testing.T) {
 	columns := testColumns(200)
 	payload, n := appendColumns(nil, 12, columns)
 	require.Equal(t, 200, n)
-	group, got, err := DecodeColumns(payload)
+	got, err := DecodeColumns(payload)
 	require.NoError(t, err)
-	require.Equal(t, uint64(12), group)
-	require.Equal(t, columns, got)
+	require.Equal(t, uint64(12), got.Group)
+	require.Equal(t, columns, withLabels(got))
 	require.Less(t, len(payload), 200*14, "strings are stored once")
+}
+
+// withLabels returns the columns as they were appended.
+func withLabels(c *Columns) []Column {
+	list := make([]Column, len(c.List))
+	for i, d := range c.List {
+		list[i] = Column{Number: d.Number, Series: d.Series}
+		c.Labels(i, &labels.ScratchBuilder{}, &list[i].Labels)
+	}
+	return list
 }
 
 func TestColumnsAreSplit(t *testing.T) {
@@ -154,10 +163,10 @@ func TestColumnsAreSplit(t *testing.T) {
 	records := 0
 	for rest := columns; len(rest) > 0; records++ {
 		payload, n := appendColumns(nil, 1, rest)
-		_, part, err := DecodeColumns(payload)
+		part, err := DecodeColumns(payload)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(payload), 2*targetPayload)
-		got = append(got, part...)
+		got = append(got, withLabels(part)...)
 		rest = rest[n:]
 	}
 	require.Greater(t, records, 5)

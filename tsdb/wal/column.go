@@ -40,38 +40,88 @@ func appendColumns(dst []byte, group uint64, columns []Column) (_ []byte, n int)
 	return append(dst, body...), n
 }
 
+// Columns is a TypeColumns record, decoded.
+type Columns struct {
+	Group uint64
+	// Strings are the label names and values that the columns have.
+	Strings []string
+	List    []DecodedColumn
+}
+
+// DecodedColumn is a Column whose labels are names and values as numbers of the record's
+// strings.
+type DecodedColumn struct {
+	Number storage.Column
+	Series storage.SeriesRef
+	Labels [][2]uint32
+}
+
+// Labels makes the labels of a column in the memory of ls, which the next call with the same
+// ls uses again. The builder is scratch memory.
+func (c *Columns) Labels(column int, b *labels.ScratchBuilder, ls *labels.Labels) {
+	b.Reset()
+	for _, l := range c.List[column].Labels {
+		b.Add(c.Strings[l[0]], c.Strings[l[1]])
+	}
+	b.Overwrite(ls)
+}
+
 // DecodeColumns decodes the payload of a TypeColumns record.
-func DecodeColumns(payload []byte) (group uint64, columns []Column, err error) {
-	group, src, err := readUvarint(payload, "columns")
+func DecodeColumns(payload []byte) (*Columns, error) {
+	c := &Columns{}
+	var err error
+	if c.Group, payload, err = readUvarint(payload, "columns"); err != nil {
+		return nil, err
+	}
+	if c.Strings, payload, err = readSymbols(payload); err != nil {
+		return nil, err
+	}
+	n, src, err := readCount(payload, 3, "columns")
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	var r symbolReader
-	if r.symbols, src, err = readSymbols(src); err != nil {
-		return 0, nil, err
-	}
-	n, src, err := readCount(src, 3, "columns")
-	if err != nil {
-		return 0, nil, err
-	}
-	columns = make([]Column, n)
+	c.List = make([]DecodedColumn, n)
+	var pairs [][2]uint32 // Of all columns; when it grows, those before stay where they are.
 	number, series := int64(0), int64(0)
-	for i := range columns {
+	for i := range c.List {
 		var delta int64
 		if delta, src, err = readSvarint(src, "column"); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		if number += delta; number < 0 || number >= MaxColumns {
-			return 0, nil, corruptf("column %d of group %d", number, group)
+			return nil, corruptf("column %d of group %d", number, c.Group)
 		}
 		if delta, src, err = readSvarint(src, "series"); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		series += delta
-		columns[i].Number, columns[i].Series = storage.Column(number), storage.SeriesRef(series)
-		if columns[i].Labels, src, err = r.labels(src); err != nil {
-			return 0, nil, err
+		from := len(pairs)
+		if pairs, src, err = readPairs(pairs, src, len(c.Strings)); err != nil {
+			return nil, err
 		}
+		c.List[i] = DecodedColumn{storage.Column(number), storage.SeriesRef(series), pairs[from:len(pairs):len(pairs)]}
 	}
-	return group, columns, checkEnd(src, "columns")
+	return c, checkEnd(src, "columns")
+}
+
+// readPairs appends a label set as numbers of strings, of which there are so many.
+func readPairs(dst [][2]uint32, src []byte, strings int) (_ [][2]uint32, rest []byte, err error) {
+	n, src, err := readCount(src, 2, "labels")
+	if err != nil {
+		return nil, nil, err
+	}
+	for range n {
+		var name, value uint64
+		if name, src, err = readUvarint(src, "string number"); err != nil {
+			return nil, nil, err
+		}
+		if value, src, err = readUvarint(src, "string number"); err != nil {
+			return nil, nil, err
+		}
+		if greatest := max(name, value); greatest >= uint64(strings) {
+			return nil, nil, corruptf("string %d of %d", greatest, strings)
+		}
+		dst = append(dst, [2]uint32{uint32(name), uint32(value)})
+	}
+	return dst, src, nil
 }

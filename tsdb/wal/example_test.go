@@ -40,15 +40,15 @@ func Example() {
 	for r.Next() {
 		switch rec := r.Record(); rec.Type {
 		case wal.TypeColumns:
-			group, columns, err := wal.DecodeColumns(rec.Payload)
-			fmt.Println("group", group, columns[0].Labels, err)
+			columns, err := wal.DecodeColumns(rec.Payload)
+			fmt.Println("group", columns.Group, columns.Strings, err)
 		case wal.TypeRow:
 			group, row, err := dec.Decode(rec.Payload)
 			fmt.Println("group", group, "at", row.T, row.Values, err)
 		}
 	}
 	// Output:
-	// group 1 {__name__="up"} <nil>
+	// group 1 [__name__ up] <nil>
 	// group 1 at 1000 [1] <nil>
 	// group 1 at 2000 [0] <nil>
 }

@@ -46,9 +46,9 @@ func TestGoldenPacked(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, r.Next())
 	require.Equal(t, TypeColumns, r.Record().Type)
-	_, columns, err := DecodeColumns(r.Record().Payload)
+	columns, err := DecodeColumns(r.Record().Payload)
 	require.NoError(t, err)
-	require.Equal(t, testColumns(100), columns)
+	require.Equal(t, testColumns(100), withLabels(columns))
 	require.False(t, r.Next())
 	require.Zero(t, r.Damages())
 }
