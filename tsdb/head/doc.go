@@ -30,8 +30,9 @@
 // # Loose samples
 //
 // Samples that did not come in a row, or came late, belong to their series: a
-// group of one, with a timeline of its own, sealed into chunks like a column. A
-// late row becomes loose samples as a whole.
+// group of one, with a timeline of its own, sealed into chunks like a column; floats
+// that are in order are packed until there are enough for a chunk. A late row becomes
+// loose samples as a whole.
 //
 // # Order
 //

@@ -9,8 +9,8 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/batch"
 )
 
-// looseRows is how many samples of a series stay as they came; more are sealed
-// into a chunk.
+// looseRows is how many samples of a series stay as they came; more are sealed, into
+// the run or a chunk.
 const looseRows = 16
 
 // loose is the samples of a series that came one by one: a group of one, with a
@@ -20,6 +20,8 @@ type loose struct {
 	// chunks is sealed samples. The slice is replaced when entries other than
 	// new ones at the end change, since readers keep it.
 	chunks []looseChunk
+	// run is the floats sealed last.
+	run looseRun
 	// times and values are the samples that are not sealed. They are appended
 	// to or replaced, never changed in place before the last published sample.
 	times  []int64
@@ -52,7 +54,19 @@ type mark struct {
 	end int
 }
 
-func (l *loose) empty() bool { return l == nil || len(l.chunks)+len(l.times) == 0 }
+func (l *loose) empty() bool { return l == nil || len(l.chunks)+int(l.run.rows)+len(l.times) == 0 }
+
+// sealed yields the chunks, and the run as one.
+func (l *loose) sealed(yield func(*looseChunk) bool) {
+	for i := range l.chunks {
+		if !yield(&l.chunks[i]) {
+			return
+		}
+	}
+	if l.run.rows > 0 {
+		yield(&l.run.looseChunk)
+	}
+}
 
 // add appends a sample of a transaction.
 func (l *loose) add(s *batch.Sample, txn uint64) {
@@ -126,8 +140,8 @@ func (l *loose) newest() (t int64, ok bool) {
 	for _, ts := range l.times {
 		t = max(t, ts)
 	}
-	for i := range l.chunks {
-		t = max(t, l.chunks[i].maxt)
+	for c := range l.sealed {
+		t = max(t, c.maxt)
 	}
 	return t, true
 }
@@ -140,8 +154,7 @@ func (l *loose) find(t int64) (s batch.Sample, ok bool, err error) {
 	if i := slices.Index(l.times, t); i >= 0 {
 		return l.sample(i), true, nil
 	}
-	for i := range l.chunks {
-		c := &l.chunks[i]
+	for c := range l.sealed {
 		if t < c.mint || t > c.maxt {
 			continue
 		}
@@ -183,8 +196,8 @@ func sortLate(samples []batch.Sample) {
 // readers have the old one.
 func (l *loose) seal(txn uint64) {
 	n := l.settled
-	if l.more == nil && !l.late {
-		l.chunks = appendFloats(l.chunks, l.times[:n], l.values[:n], txn)
+	if l.more == nil && !l.late && (l.run.rows == 0 || l.times[0] > l.run.maxt) {
+		l.sealFloats(l.times[:n], l.values[:n], txn)
 	} else {
 		samples := make([]batch.Sample, n)
 		for i := range samples {
@@ -193,7 +206,8 @@ func (l *loose) seal(txn uint64) {
 		if l.late {
 			sortLate(samples)
 		}
-		l.chunks = appendChunks(l.chunks, samples, txn)
+		l.closeRun()
+		l.chunks = mergeChunks(appendChunks(l.chunks, samples, txn))
 	}
 	l.times, l.values = tail(l.times, n), tail(l.values, n)
 	if l.more != nil {
@@ -206,7 +220,27 @@ func (l *loose) seal(txn uint64) {
 		l.marks[i].end -= n
 	}
 	l.settled, l.late = 0, !slices.IsSorted(l.times)
-	l.chunks = mergeChunks(l.chunks)
+}
+
+// sealFloats adds floats without start timestamps, ascending in time and newer than
+// the run, to the run, and encodes it whenever it has enough for a chunk.
+func (l *loose) sealFloats(times []int64, values []float64, txn uint64) {
+	for len(times) > 0 {
+		n := min(len(times), chunkRows-int(l.run.rows))
+		l.run.add(times[:n], values[:n], txn)
+		times, values = times[n:], values[n:]
+		if l.run.rows == chunkRows {
+			l.chunks = l.run.encode(l.chunks)
+		}
+	}
+}
+
+// closeRun makes the run a chunk of its own, since something else follows.
+func (l *loose) closeRun() {
+	if l.run.rows > 0 {
+		l.chunks = append(l.chunks, l.run.looseChunk)
+		l.run = looseRun{}
+	}
 }
 
 // tail returns a copy of s without the first n elements, with room for as many as
@@ -225,7 +259,12 @@ func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (b
 	if err != nil {
 		return false, err
 	}
-	l.chunks = chunks
+	run, err := l.run.filter(mint, maxt, keep)
+	if err != nil {
+		return false, err
+	}
+	changed = changed || run.rows != l.run.rows
+	l.chunks, l.run = chunks, run
 	var kept []batch.Sample
 	var txns []uint64
 	txn, m := uint64(0), 0
@@ -243,7 +282,7 @@ func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (b
 	if len(kept) == len(l.times) {
 		return changed, nil
 	}
-	*l = loose{chunks: l.chunks}
+	*l = loose{chunks: l.chunks, run: l.run}
 	for i := range kept {
 		l.add(&kept[i], txns[i])
 	}
@@ -260,6 +299,7 @@ func (l *loose) after(older *loose) *loose {
 		older.settled = len(older.times)
 		older.seal(0)
 	}
+	older.closeRun()
 	l.chunks = slices.Concat(older.chunks, l.chunks)
 	return l
 }
@@ -270,8 +310,8 @@ func (l *loose) oldest() int64 {
 	for _, ts := range l.times {
 		t = min(t, ts)
 	}
-	for i := range l.chunks {
-		t = min(t, l.chunks[i].mint)
+	for c := range l.sealed {
+		t = min(t, c.mint)
 	}
 	return t
 }

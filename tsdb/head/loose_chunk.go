@@ -13,7 +13,8 @@ import (
 
 // looseChunk is a run of samples of one series and one kind, encoded with their
 // timeline: AppendTimes, then the values, then AppendTimes of the start
-// timestamps if there are any. It is immutable. Chunks of a series may overlap.
+// timestamps if there are any; or packed. It is immutable. Chunks of a series may
+// overlap.
 type looseChunk struct {
 	mint, maxt int64
 	// txn is the last transaction of the samples, or a later one.
@@ -21,6 +22,7 @@ type looseChunk struct {
 	rows   uint16
 	kind   storage.Kind
 	starts bool
+	packed bool // data is a packed run: see looseRun
 	data   []byte
 }
 
@@ -39,16 +41,6 @@ func appendChunks(chunks []looseChunk, samples []batch.Sample, txn uint64) []loo
 		}
 		chunks = appendChunk(chunks, &b, txn)
 		samples = samples[n:]
-	}
-	return chunks
-}
-
-// appendFloats encodes floats without start timestamps, ascending in time.
-func appendFloats(chunks []looseChunk, times []int64, values []float64, txn uint64) []looseChunk {
-	for len(times) > 0 {
-		n := min(len(times), maxSegmentRows)
-		chunks = appendChunk(chunks, &storage.Batch{Times: times[:n], Values: values[:n]}, txn)
-		times, values = times[n:], values[n:]
 	}
 	return chunks
 }
@@ -108,6 +100,11 @@ func splitBatch(b *storage.Batch, n int) (left, right storage.Batch) {
 func (c *looseChunk) decode(b *storage.Batch) error {
 	b.Kind, b.Timeline, b.Offset, b.StartTimes = c.kind, 0, 0, nil
 	b.Values, b.Histograms, b.FloatHistograms = b.Values[:0], b.Histograms[:0], b.FloatHistograms[:0]
+	if c.packed {
+		var err error
+		b.Times, b.Values, err = unpack(make([]int64, 0, c.rows), b.Values, c.mint, c.data)
+		return err
+	}
 	times, rest, err := encoding.DecodeTimes(make([]int64, 0, c.rows), c.data)
 	if err != nil {
 		return err
@@ -174,17 +171,10 @@ func mergeChunks(chunks []looseChunk) []looseChunk {
 	if rows < chunkRows || len(chunks)-from < 2 {
 		return chunks
 	}
-	txn, plain := uint64(0), true
-	for i := from; i < len(chunks); i++ {
-		c := &chunks[i]
-		txn = max(txn, c.txn)
-		plain = plain && c.kind == storage.KindFloat && !c.starts && (i == from || c.mint > chunks[i-1].maxt)
-	}
-	if plain {
-		return mergeFloats(chunks, from, txn)
-	}
+	txn := uint64(0)
 	var samples []batch.Sample
 	for i := from; i < len(chunks); i++ {
+		txn = max(txn, chunks[i].txn)
 		var err error
 		if samples, err = chunks[i].samples(samples); err != nil {
 			return chunks
@@ -194,27 +184,6 @@ func mergeChunks(chunks []looseChunk) []looseChunk {
 		sortLate(samples)
 	}
 	return appendChunks(slices.Clone(chunks[:from]), samples, txn)
-}
-
-// mergeFloats joins the chunks from one on, which are floats without start
-// timestamps, one after the other in time.
-func mergeFloats(chunks []looseChunk, from int, txn uint64) []looseChunk {
-	room := chunkRooms.Get().(*chunkRoom)
-	defer chunkRooms.Put(room)
-	times, values := room.times[:0], room.values[:0]
-	for i := from; i < len(chunks); i++ {
-		var rest []byte
-		var err error
-		if times, rest, err = encoding.DecodeTimes(times, chunks[i].data); err == nil {
-			values, _, err = encoding.DecodeFloats(values, rest)
-		}
-		if err != nil || len(times) != len(values) {
-			return chunks
-		}
-	}
-	room.times, room.values = times, values
-	// appendFloats encodes into the memory of another room.
-	return appendFloats(slices.Clone(chunks[:from]), times, values, txn)
 }
 
 // filterChunks keeps the samples that keep says; only those of the range are
@@ -257,6 +226,9 @@ func (l *loose) view(txn uint64) looseView {
 	}
 	n := l.visible(txn)
 	v := looseView{chunks: l.chunks, late: l.late}
+	if l.run.rows > 0 {
+		v.chunks = append(l.chunks[:len(l.chunks):len(l.chunks)], l.run.looseChunk)
+	}
 	v.tail.Times, v.tail.Values = l.times[:n:n], l.values[:n:n]
 	if l.more != nil {
 		v.tail.StartTimes, v.cells = l.more.starts[:n:n], l.more.cells[:n:n]

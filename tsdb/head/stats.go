@@ -123,8 +123,8 @@ func (h *Head) NextTime(from int64) int64 {
 				next = min(next, t)
 			}
 		}
-		for i := range loose.chunks {
-			next = min(next, loose.chunks[i].next(from))
+		for c := range loose.sealed {
+			next = min(next, c.next(from))
 		}
 		return true
 	})
