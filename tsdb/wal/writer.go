@@ -117,6 +117,7 @@ type Writer struct {
 		closed  bool
 		leading bool     // A leader is at work.
 		queue   []*Batch // Batches that wait for the next group commit.
+		spare   []*Batch // Memory for the queue while a leader has its own; empty.
 	}
 
 	joined []byte // The leader's: several batches in one piece.
@@ -210,12 +211,20 @@ func (w *Writer) commit(b *Batch) error {
 	}
 	w.mu.leading = true
 	group := w.mu.queue
-	w.mu.queue = nil
+	w.mu.queue, w.mu.spare = w.mu.spare, nil
 	w.mu.Unlock()
 
 	err := w.space.note(w.write(group))
 
+	for _, other := range group {
+		if other != b {
+			other.err = err
+			other.signal <- false
+		}
+	}
+	clear(group) // Batches are not kept by it.
 	w.mu.Lock()
+	w.mu.spare = group[:0]
 	var next *Batch
 	if len(w.mu.queue) > 0 {
 		next = w.mu.queue[0] // It takes itself with the queue.
@@ -223,12 +232,6 @@ func (w *Writer) commit(b *Batch) error {
 		w.mu.leading = false
 	}
 	w.mu.Unlock()
-	for _, other := range group {
-		if other != b {
-			other.err = err
-			other.signal <- false
-		}
-	}
 	if next != nil {
 		next.signal <- true
 	}
