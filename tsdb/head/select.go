@@ -2,7 +2,6 @@ package head
 
 import (
 	"context"
-	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/labels"
@@ -31,24 +30,6 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 		s.inOrderOfNumber()
 	}
 	return s
-}
-
-// SelectOrdered returns all series with a sample in the querier's range, in the
-// order of compare. Its series have a method Metadata.
-func (q *Querier) SelectOrdered(ctx context.Context, compare func(a, b labels.Labels) int) storage.SeriesSet {
-	return q.selection(ctx, q.mint, q.maxt, nil).ordered(compare)
-}
-
-// ordered looks at all series now, and returns them in the order of compare.
-func (s *seriesSet) ordered(compare func(a, b labels.Labels) int) *seriesList {
-	s.inOrderOfNumber()
-	var list []*headSeries
-	for s.Next() {
-		s.at.labels = s.at.Labels()
-		list = append(list, s.at)
-	}
-	slices.SortFunc(list, func(a, b *headSeries) int { return compare(a.labels, b.labels) })
-	return &seriesList{q: s.q, list: list, err: s.err}
 }
 
 // seriesSet is the result of a select: series that match, of which those are
@@ -214,26 +195,6 @@ func (s *seriesSet) view(g *group) *groupView {
 func (s *seriesSet) At() storage.Series                { return s.at }
 func (s *seriesSet) Err() error                        { return s.err }
 func (s *seriesSet) Warnings() annotations.Annotations { return s.q.warnings() }
-
-// seriesList is series that were looked at already.
-type seriesList struct {
-	q    *Querier
-	list []*headSeries
-	at   *headSeries
-	err  error
-}
-
-func (s *seriesList) Next() bool {
-	if len(s.list) == 0 {
-		return false
-	}
-	s.at, s.list = s.list[0], s.list[1:]
-	return true
-}
-
-func (s *seriesList) At() storage.Series                { return s.at }
-func (s *seriesList) Err() error                        { return s.err }
-func (s *seriesList) Warnings() annotations.Annotations { return s.q.warnings() }
 
 // headSeries is a series of a select, with the places that have samples in its
 // range.
