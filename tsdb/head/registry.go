@@ -54,10 +54,14 @@ func (r *registry) shard(hash uint64) (*registryShard, uint32) {
 	return &r.shards[hash%registryShards], uint32(hash >> 32)
 }
 
+// labelBuilders are the scratch memory of registry.labels.
+var labelBuilders = sync.Pool{New: func() any { return new(labels.ScratchBuilder) }}
+
 // labels returns the labels of a series, as new memory.
 func (r *registry) labels(s *series) labels.Labels {
-	var b labels.ScratchBuilder
-	return r.sets.Labels(s.labels, &b)
+	b := labelBuilders.Get().(*labels.ScratchBuilder)
+	defer labelBuilders.Put(b)
+	return r.sets.Labels(s.labels, b)
 }
 
 // find returns the series with the labels, acquired; nil if there is none. The
