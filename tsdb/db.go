@@ -149,7 +149,7 @@ func (db *DB) openHead(ctx context.Context) error {
 func (db *DB) walOptions() wal.Options {
 	o := wal.Options{
 		SegmentBytes: db.opts.WALSegmentBytes, SyncInterval: db.opts.WALSync.Interval,
-		ReservedBytes: max(db.opts.ReservedBytes, 0),
+		ReservedBytes: max(db.opts.ReservedBytes, 0), Uncompressed: db.opts.WALUncompressed,
 	}
 	switch {
 	case db.opts.WALSync.Always:

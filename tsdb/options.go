@@ -73,6 +73,8 @@ type Options struct {
 	WALSync WALSync
 	// WALSegmentBytes is the size of a segment of the log; 0 is 128 MiB.
 	WALSegmentBytes int64
+	// WALUncompressed leaves out the compression of the log.
+	WALUncompressed bool
 	// WALCheckpointBytes bounds what is to be read at start: when so much was logged
 	// since the last checkpoint, and twice its size, another one is taken, without
 	// waiting for the head to be cut; 0 is 1 GiB.

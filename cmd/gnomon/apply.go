@@ -39,7 +39,7 @@ func (s *server) storageOptions() tsdb.Options {
 		Logger: s.component("tsdb"), Registerer: s.registry,
 		Reloadable:       reloadableStorage(s.reloader.current.Load()),
 		MinBlockDuration: f.minBlockDuration, MaxBlockDuration: f.maxBlockDuration,
-		WALSync: f.walSync, WALSegmentBytes: int64(f.walSegmentBytes), WALCheckpointBytes: int64(f.walCheckpointBytes),
+		WALSync: f.walSync, WALUncompressed: !f.walCompression, WALSegmentBytes: int64(f.walSegmentBytes), WALCheckpointBytes: int64(f.walCheckpointBytes),
 		ReservedBytes: int64(f.reservedBytes), NoLockfile: f.noLockfile,
 		OnReplay:           func(r tsdb.ReplayStatus) { s.store.replay.Store(&r) },
 		ReplayInBackground: true, FS: s.fs,

@@ -68,6 +68,8 @@ func (o *options) registerStorage(app *kingpin.Application) {
 		PlaceHolder("<bytes>").BytesVar(&s.walCheckpointBytes)
 	app.Flag("storage.tsdb.reserved-space", "How much of the disk has to be free for samples to be taken, at most a twentieth of the disk: what makes room needs some. 256MB if it is not given.").
 		PlaceHolder("<bytes>").BytesVar(&s.reservedBytes)
+	app.Flag("storage.tsdb.wal-compression", "Compress the records of the write-ahead log that get a quarter smaller by it.").
+		Hidden().Default("true").BoolVar(&s.walCompression)
 	app.Flag("storage.tsdb.no-lockfile", "Do not lock the folder of the data against other processes.").
 		Default("false").BoolVar(&s.noLockfile)
 	duration(app.Flag("storage.tsdb.min-block-duration", "Time range of the first block of a sample.").

@@ -55,7 +55,6 @@ var inertFlags = []inertFlag{
 
 	{name: "storage.tsdb.max-block-chunk-segment-size", help: "Largest size of a file of chunks.", kind: size, hidden: true, missing: noOwnEncoding},
 	{name: "storage.tsdb.allow-overlapping-compaction", help: "Compact blocks that overlap.", kind: boolean, value: "true", hidden: true, missing: alwaysOverlaps},
-	{name: "storage.tsdb.wal-compression", help: "Compress the write-ahead log.", kind: boolean, value: "true", hidden: true, missing: noOwnEncoding},
 	{name: "storage.tsdb.wal-compression-type", help: "Compression of the write-ahead log.", kind: compression, value: "snappy", hidden: true, missing: noOwnEncoding},
 	{name: "storage.tsdb.head-chunks-write-queue-size", help: "Length of the queue of chunks to be written.", kind: integer, value: "0", missing: noOwnEncoding},
 	{name: "storage.tsdb.samples-per-chunk", help: "Samples in a chunk.", kind: integer, value: "120", hidden: true, missing: noOwnEncoding},

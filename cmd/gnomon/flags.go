@@ -90,7 +90,8 @@ type storageFlags struct {
 	// walCheckpointBytes and reservedBytes as well.
 	walCheckpointBytes, reservedBytes units.Base2Bytes
 
-	walSync tsdb.WALSync
+	walSync        tsdb.WALSync
+	walCompression bool
 }
 
 type rulesFlags struct {

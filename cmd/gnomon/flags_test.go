@@ -146,7 +146,7 @@ func TestFlagValues(t *testing.T) {
 func TestOptionsDefaults(t *testing.T) {
 	o := parsed(t)
 	require.Equal(t, configFlags{file: "prometheus.yml", autoReloadInterval: 30 * time.Second}, o.config)
-	require.Equal(t, storageFlags{path: "data/", minBlockDuration: 2 * time.Hour, walSync: tsdb.WALSync{Interval: time.Second}}, o.storage)
+	require.Equal(t, storageFlags{path: "data/", minBlockDuration: 2 * time.Hour, walSync: tsdb.WALSync{Interval: time.Second}, walCompression: true}, o.storage)
 	require.Equal(t, rulesFlags{outageTolerance: time.Hour, forGracePeriod: 10 * time.Minute, resendDelay: time.Minute, maxConcurrentEvals: 4}, o.rules)
 	require.Equal(t, notifyFlags{queueCapacity: 10000, batchSize: 256, drainOnShutdown: true}, o.notify)
 	require.Equal(t, queryFlags{lookbackDelta: 5 * time.Minute, timeout: 2 * time.Minute, maxConcurrency: 20, maxSamples: 50_000_000}, o.query)
