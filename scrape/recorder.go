@@ -40,6 +40,9 @@ type recorder struct {
 	// marked.
 	tracked  map[storage.SeriesRef]struct{}
 	failures int // in a row
+	// refusing says that the store refused series of the scrape before, too: what
+	// a warning has said once is not said with every scrape.
+	refusing bool
 
 	// Of the scrape at hand.
 	added   []storage.Column // columns that its body needed
@@ -116,8 +119,13 @@ func (r *recorder) read(sc *parse.Scrape, s *settings, body []byte, contentType 
 	}
 	if r.refused > 0 {
 		r.metrics.seriesRefused.Add(float64(r.refused))
-		r.log.Warn("the store refused new series, the others are stored", "num_refused", r.refused, "first", r.refusal)
+		level := slog.LevelWarn
+		if r.refusing {
+			level = slog.LevelDebug
+		}
+		r.log.Log(context.Background(), level, "the store refused new series, the others are stored", "num_refused", r.refused, "first", r.refusal)
 	}
+	r.refusing = r.refused > 0
 	if sc.Duplicates > 0 {
 		r.metrics.duplicates.Add(float64(sc.Duplicates))
 		r.log.Warn("the target exposes series more than once; the first sample of each is stored", "num_dropped", sc.Duplicates)

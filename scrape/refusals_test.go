@@ -67,6 +67,7 @@ func TestStoreRefusesSeries(t *testing.T) {
 		require.Equal(t, "1 0 2", w.samples(series("scrape_series_added")))
 		require.Equal(t, "3 3 3", w.samples(series("scrape_samples_post_metric_relabeling")))
 		require.Equal(t, 4.0, w.metric("gnomon_target_scrapes_series_refused_total"))
+		require.Equal(t, 1, strings.Count(w.logs.String(), `level=WARN msg="the store refused new series`), "two scrapes in a row, one warning")
 	})
 }
 
