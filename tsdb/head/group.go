@@ -35,13 +35,11 @@ type group struct {
 	freeCount int
 	// checked has the columns whose series has another writer, or samples from
 	// elsewhere that may be newer than the last row: see series.
-	checked storage.Bitmap
-	lastT   int64
-	// latest has the last float of each column; windowLimit is how many rows the
-	// window may have.
-	latest      []float64
-	windowLimit int
-	// enc codes rows for the log. The rest waits for the next write to it.
+	checked     storage.Bitmap
+	lastT       int64
+	windowLimit int // how many rows the window may have
+	// enc codes rows for the log, and has the last float of each column. The rest
+	// waits for the next write to the log.
 	enc             *wal.RowEncoder
 	logged          bool // the group's definition is in the log
 	pendingColumns  []wal.Column
@@ -240,7 +238,7 @@ func (g *group) endLocked() {
 	g.rmu.window = &window{first: g.rmu.window.first}
 	g.rmu.Unlock()
 	g.closed, g.current, g.checked, g.free = true, &layout{}, nil, nil
-	g.enc, g.appending, g.latest = nil, rowAppend{}, nil
+	g.enc, g.appending = nil, rowAppend{}
 }
 
 func (g *group) errClosed() error { return fmt.Errorf("group %q: %w", g.origin, storage.ErrClosed) }

@@ -223,16 +223,17 @@ func (w *replayWorker) row(payload []byte) error {
 	}
 	a := &g.appending
 	a.reg = w.head.reg
+	lost := presentBeyond(row, len(g.current.cols))
 	values := row.Values
 	row.Values = values[:min(len(values), len(g.current.cols))]
-	lost := len(values) - len(row.Values)
 	// A column without a series lost its definition; its neighbours did not.
 	g.siftLocked(a, row)
 	lost += len(a.refused)
 	if n := a.present.Count(); n > 0 {
 		whole := len(a.hists) == 0 && n == len(row.Values)
-		out := storage.Row{T: row.T, Values: row.Values, StartTimes: usedStarts(row), Histograms: a.hists}
+		out := storage.Row{T: row.T, Values: row.Values, Present: a.present, StartTimes: usedStarts(row), Histograms: a.hists}
 		w.head.observeTime(row.T) // before a query can want it
+		g.enc.Take(&out)
 		g.publishLocked(&out, whole, a.floats)
 	}
 	row.Values = values
@@ -240,6 +241,17 @@ func (w *replayWorker) row(payload []byte) error {
 		return fmt.Errorf("%w: %d columns of a row of group %d", errUnknown, lost, id)
 	}
 	return nil
+}
+
+// presentBeyond returns how many of the columns that a row has are not below n.
+func presentBeyond(row *storage.Row, n int) int {
+	count := 0
+	for c := n; c < len(row.Values); c++ {
+		if row.Present.Has(storage.Column(c)) {
+			count++
+		}
+	}
+	return count
 }
 
 func (w *replayWorker) looseSamples(payload []byte) (err error) {

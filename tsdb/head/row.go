@@ -55,7 +55,7 @@ func (a *rowAppend) err() error {
 }
 
 // AppendRow appends a row. Nearly always it is newer than the last row and no
-// column is checked: then it costs two copies and the log, whatever the series.
+// column is checked: then it costs the log and what changed, whatever the series.
 func (g *group) AppendRow(r *storage.Row) error {
 	if err := g.head.await(context.Background(), r.T); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (g *group) appendInOrderLocked(a *rowAppend, r *storage.Row) error {
 	}
 	b.Row(g.enc, out)
 	if _, err := b.Commit(); err != nil {
-		g.enc.Reset()
+		g.sealLocked() // the encoder has taken the row, so the window must not go on from the row before
 		g.untrackLocked(a)
 		return g.head.logError(err, fmt.Sprintf("row of %q", g.origin))
 	}
@@ -275,20 +275,18 @@ func (g *group) keepHistogramsLocked(a *rowAppend, t int64) {
 	}
 }
 
-// publishLocked copies the row into the window, keeping its histograms, and
-// shows it to readers. whole says that each of its values is a sample, floats
-// which are.
+// publishLocked takes the row into the window, from what the encoder says that it
+// changed, and shows it to readers. It keeps its histograms. whole says that each
+// of its values is a sample, floats which are.
 func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap) {
 	columns := len(g.current.cols)
 	if len(g.rmu.window.times) > 0 && !g.rmu.window.fits(columns) {
 		g.sealLocked()
 	}
-	for len(g.latest) < columns {
-		g.latest = append(slices.Grow(g.latest, columns-len(g.latest)), 0)
-	}
 	w := g.rmu.window
 	w.begin(columns)
-	w.put(r.Values, g.latest, floats)
+	changed, _ := g.enc.Changed()
+	w.put(g.enc.Latest(), changed)
 	var uneven *unevenRow
 	if whole && len(r.Values) == columns {
 		floats = nil

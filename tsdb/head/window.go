@@ -2,7 +2,6 @@ package head
 
 import (
 	"cmp"
-	"math"
 	"math/bits"
 	"slices"
 	"sync"
@@ -119,67 +118,40 @@ func (w *window) begin(columns int) {
 	w.strips = make([]strip, n)
 }
 
-// put adds the floats of a row that is about to be published. latest has the
-// last float of each column and is brought up to date. floats says which columns
-// have one; bits beyond the values are 0.
-func (w *window) put(values, latest []float64, floats storage.Bitmap) {
+// put adds the floats of a row that is about to be published: the last float of
+// each column, and which of them it changed.
+func (w *window) put(latest []float64, changed storage.Bitmap) {
 	n := len(w.times)
+	if n == 0 {
+		w.base = append(w.base[:0], latest...)
+	}
 	for i := range w.strips {
 		s := &w.strips[i]
-		from := i * 64
-		if from >= len(values) {
-			s.changed[n] = 0
-			continue
-		}
-		to := min(from+64, len(values))
-		word := changedBits(latest[from:to], values[from:to]) & floats[i]
-		if n == 0 {
-			s.changed[0] = 0
-			for ; word != 0; word &= word - 1 {
-				c := from + bits.TrailingZeros64(word)
-				latest[c] = values[c]
-			}
-			continue
+		var word uint64
+		if n > 0 && i < len(changed) {
+			word = changed[i]
 		}
 		s.changed[n] = word
 		if word != 0 {
 			w.stored += bits.OnesCount64(word)
-			s.add(word, values[from:to], latest[from:to])
+			s.add(word, latest[i*64:])
 		}
 	}
-	if n == 0 {
-		w.base = append(w.base[:0], latest...)
-	}
-}
-
-// changedBits returns which of up to 64 floats differ.
-func changedBits(before, values []float64) uint64 {
-	before = before[:len(values)]
-	var word uint64
-	for i, v := range values {
-		// Without a branch: the top bit of x | -x is set unless x is 0.
-		x := math.Float64bits(v) ^ math.Float64bits(before[i])
-		word |= (x | -x) >> 63 << (i & 63)
-	}
-	return word
 }
 
 // add adds the changed values of a row.
-func (s *strip) add(changed uint64, values, latest []float64) {
+func (s *strip) add(changed uint64, latest []float64) {
 	if s.last == nil {
 		s.last = valueRuns.Get().(*valueRun)
 		s.values, s.used = s.last, 0
 	}
-	latest = latest[:len(values)]
 	run, used := s.last, s.used
 	for ; changed != 0; changed &= changed - 1 {
 		if used == runValues {
 			run.next = valueRuns.Get().(*valueRun)
 			run, used = run.next, 0
 		}
-		c := bits.TrailingZeros64(changed)
-		v := values[c]
-		latest[c], run.values[used] = v, v
+		run.values[used] = latest[bits.TrailingZeros64(changed)]
 		used++
 	}
 	s.last, s.used = run, used

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/storage/storagetest"
 )
 
 // seenRow is a row as the model of a window has it.
@@ -162,5 +163,38 @@ func TestWindowIsBounded(t *testing.T) {
 		require.NoError(t, g.AppendRow(&row))
 	}
 	require.Empty(t, g.rmu.window.times, "histograms are large")
+	require.NoError(t, h.Close())
+}
+
+// TestRowNotWritten loses rows to a disk that fails: the next row has nothing of them and lacks
+// nothing, in memory and after a restart.
+func TestRowNotWritten(t *testing.T) {
+	mem := vfs.NewMem()
+	disk := vfs.NewFail(mem)
+	h := openHead(t, disk, 0)
+	g := openColumns(t, h, 0, 3)
+	row := storage.Row{T: storagetest.Base, Values: []float64{1, 2, 3}}
+	require.NoError(t, g.AppendRow(&row))
+	for _, c := range []int{0, 1} {
+		disk.Arm(vfs.Rule{Kinds: vfs.OpWrite})
+		row.T, row.Values[c] = row.T+1, 70
+		require.ErrorIs(t, g.AppendRow(&row), vfs.ErrInjected)
+		row.T++
+		require.NoError(t, g.AppendRow(&row), "the same values again")
+		row.T, row.Values[c] = row.T+1, 80
+		require.NoError(t, g.AppendRow(&row))
+	}
+	want := readHead(t, h)
+	require.Len(t, want, 3)
+	for c, values := range [][]float64{{1, 70, 80, 80, 80}, {2, 2, 2, 70, 80}, {3, 3, 3, 3, 3}} {
+		samples := want[testLabels(0, c).String()]
+		require.Len(t, samples, len(values), "column %d", c)
+		for i, s := range samples {
+			require.Equal(t, values[i], s.V, "column %d", c)
+		}
+	}
+	require.NoError(t, h.Close())
+	h = openHead(t, mem, 0)
+	require.Equal(t, want, readHead(t, h))
 	require.NoError(t, h.Close())
 }

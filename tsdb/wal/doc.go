@@ -95,7 +95,7 @@
 // timestamps 0. So have columns that come with "columns". A segment holds a full row of a
 // group before others of it, so that it can be read without the segment before. Columns
 // keep value and start timestamp while they are absent, and their value while they have a
-// histogram.
+// histogram; a full row has the values that are kept, and all columns that the group ever had.
 //
 // A value is a uvarint u. In a column whose last value was coded as a decimal with exponent e,
 // u > 0 is m = m(last) + unzigzag(u), and the value is float64(m)/10^e. In one whose last value

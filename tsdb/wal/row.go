@@ -25,7 +25,7 @@ const MaxColumns = 1 << 21
 // up to there.
 const fullRowEvery = 16
 
-// rowState is what a row is coded against: the same in the encoder and the decoder.
+// rowState is what a row is decoded against; a RowEncoder has the same.
 type rowState struct {
 	// t is the time of the last row, step its distance to the one before.
 	t, step int64

@@ -14,21 +14,36 @@ import (
 )
 
 // RowEncoder codes the rows of one group, each against the one before. It holds 9 bytes a
-// column (17 with start timestamps). It belongs to whoever may append rows of the group: see
-// Batch.Row.
+// column (17 with start timestamps), and 8 for each that the last row changed. It belongs to
+// whoever may append rows of the group: see Batch.Row.
+//
+// It is also where the group's last values are: what a row changes is found once, for the log
+// and for whoever else keeps rows as changes. See Changed and Latest.
 type RowEncoder struct {
 	group   uint64
 	segment uint64
 	rows    int // Rows since the full one, itself included; 0 means that a full one comes next.
 	base    uint32
-	state   rowState
+	// t is the time of the last row, step its distance to the one before.
+	t, step int64
+	// latest has the last float of each column, modes how it was coded: see rowState. They are
+	// what a decoder has after the last row, also after a full one, which has all of them.
+	latest []float64
+	modes  []uint8
+	// present is the set of columns of the last row.
+	present storage.Bitmap
+	// start has the start timestamps; nil until there is one.
+	start []int64
 	// unpacked is for how many rows compressing is not tried.
 	unpacked uint8
 
-	// Working memory.
-	changed, toggled, restarted storage.Bitmap
+	// changed has the columns whose float the last row changed, before what it was.
+	changed storage.Bitmap
+	before  []float64
 
-	startDeltas []int64
+	// Working memory.
+	toggled, restarted storage.Bitmap
+	startDeltas        []int64
 }
 
 // NewRowEncoder returns the encoder of a group, whose first row is written in full.
@@ -36,6 +51,23 @@ func NewRowEncoder(group uint64) *RowEncoder { return &RowEncoder{group: group} 
 
 // Reset has the next row written in full.
 func (e *RowEncoder) Reset() { e.rows = 0 }
+
+// Latest returns the last float of each column; it is 0 before the first. It is valid until
+// the next row and not to be changed.
+func (e *RowEncoder) Latest() []float64 { return e.latest }
+
+// Changed returns the columns whose float the last row changed, and what each of them was
+// before, ascending in the column. Both are valid until the next row and not to be changed. A
+// row that was not written counts as well.
+func (e *RowEncoder) Changed() (columns storage.Bitmap, before []float64) { return e.changed, e.before }
+
+// Take takes note of a row that needs not be logged. The next one is written in full.
+func (e *RowEncoder) Take(row *storage.Row) {
+	e.Reset()
+	e.grow(columnsOf(row))
+	e.compare(row)
+	e.update(row.Values)
+}
 
 // columnsOf is the number of columns that a row speaks of.
 func columnsOf(row *storage.Row) int {
@@ -58,15 +90,16 @@ func (e *RowEncoder) append(dst []byte, row *storage.Row, segment uint64) ([]byt
 	if n > MaxColumns {
 		return dst, fmt.Errorf("row of group %d has %d columns, the limit is %d", e.group, n, MaxColumns)
 	}
-	s := &e.state
 	full := e.rows == 0 || e.rows >= fullRowEvery || e.segment != segment
 	flags := byte(0)
-	if full {
-		s.reset(n)
-		flags, e.rows, e.segment = rowFull, 0, segment
-	} else if n > s.columns {
-		s.grow(n)
+	if n > len(e.latest) {
+		e.grow(n)
 		flags |= rowColumns
+	}
+	if full {
+		flags, e.rows, e.segment = rowFull, 0, segment
+		e.present.Clear()
+		e.start = nil
 	}
 	e.rows++
 	e.compare(row)
@@ -84,20 +117,26 @@ func (e *RowEncoder) append(dst []byte, row *storage.Row, segment uint64) ([]byt
 	dst = append(dst, flags)
 	if full {
 		dst = appendSvarint(dst, row.T)
+		e.step = 0
 	} else {
 		dst = binary.LittleEndian.AppendUint32(dst, e.base)
-		dst = appendSvarint(dst, row.T-s.t-s.step)
-		s.step = row.T - s.t
+		dst = appendSvarint(dst, row.T-e.t-e.step)
+		e.step = row.T - e.t
 	}
-	s.t = row.T
+	e.t = row.T
 	if flags&(rowFull|rowColumns) != 0 {
-		dst = binary.AppendUvarint(dst, uint64(s.columns))
+		dst = binary.AppendUvarint(dst, uint64(len(e.latest)))
 	}
 	if flags&rowPresence != 0 {
-		dst = appendSet(dst, e.toggled, s.columns)
+		dst = appendSet(dst, e.toggled, len(e.latest))
 	}
-	dst = appendSet(dst, e.changed, s.columns)
-	dst = e.appendValues(dst, row.Values)
+	if full {
+		e.update(row.Values)
+		dst = e.appendAll(dst)
+	} else {
+		dst = appendSet(dst, e.changed, len(e.latest))
+		dst = e.appendChanged(dst, row.Values)
+	}
 	if flags&rowHistograms != 0 {
 		dst = appendRowHistograms(dst, row.Histograms)
 	}
@@ -107,16 +146,26 @@ func (e *RowEncoder) append(dst []byte, row *storage.Row, segment uint64) ([]byt
 	return dst, nil
 }
 
-// compare finds the columns whose presence or value differs from the row before, and brings
-// the state's presence up to date.
-func (e *RowEncoder) compare(row *storage.Row) {
-	s := &e.state
-	words := len(s.present)
-	e.changed = e.changed[:0].Grow(s.columns)
-	e.toggled = e.toggled[:0].Grow(s.columns)
-	for w := range words {
-		e.changed[w] = changedWord(s.bits, row.Values, w*64)
+// grow makes room for n columns, those that are new with the value 0 and absent.
+func (e *RowEncoder) grow(n int) {
+	if n <= len(e.latest) {
+		return
 	}
+	e.latest = append(e.latest, make([]float64, n-len(e.latest))...)
+	e.modes = append(e.modes, make([]uint8, n-len(e.modes))...)
+	e.present = e.present.Grow(n)
+	if e.start != nil {
+		e.start = append(e.start, make([]int64, n-len(e.start))...)
+	}
+}
+
+// compare finds the columns whose presence or value differs from the row before, and brings
+// the presence up to date.
+func (e *RowEncoder) compare(row *storage.Row) {
+	words := len(e.present)
+	e.changed = e.changed[:0].Grow(len(e.latest))
+	e.toggled = e.toggled[:0].Grow(len(e.latest))
+	findChanged(e.changed, e.latest[:len(row.Values)], row.Values)
 	present := e.toggled
 	if row.Present != nil {
 		copy(present, row.Present[:min(words, len(row.Present))])
@@ -135,62 +184,92 @@ func (e *RowEncoder) compare(row *storage.Row) {
 	}
 	for w, p := range present {
 		e.changed[w] &= p
-		e.toggled[w] = p ^ s.present[w]
-		s.present[w] = p
+		e.toggled[w] = p ^ e.present[w]
+		e.present[w] = p
 	}
 }
 
-// changedWord compares up to 64 columns, from the given one on.
-func changedWord(prev []uint64, values []float64, from int) uint64 {
-	if from >= len(values) {
-		return 0
+// update brings the last floats up to date.
+func (e *RowEncoder) update(values []float64) {
+	e.before = slices.Grow(e.before[:0], e.changed.Count())
+	for w, word := range e.changed {
+		for ; word != 0; word &= word - 1 {
+			c := w*64 + bits.TrailingZeros64(word)
+			e.before = append(e.before, e.latest[c])
+			e.latest[c] = values[c]
+		}
 	}
-	values = values[from:]
-	if len(values) > 64 {
-		values = values[:64]
-	}
-	prev = prev[from:]
-	prev = prev[:len(values)]
-	var word uint64
-	for i, v := range values {
-		// Without a branch: the top bit of x | -x is set unless x is 0.
-		x := math.Float64bits(v) ^ prev[i]
-		word |= (x | -x) >> 63 << (i & 63)
-	}
-	return word
 }
 
-// appendValues appends the values of the changed columns. Nearly all of them are integers
-// near the one before, which the first branch is for.
-func (e *RowEncoder) appendValues(dst []byte, values []float64) []byte {
-	s := &e.state
+// appendChanged appends the values of the changed columns, and brings the last floats up to
+// date. Nearly all of them are integers near the one before, which the first branch is for.
+func (e *RowEncoder) appendChanged(dst []byte, values []float64) []byte {
+	e.before = slices.Grow(e.before[:0], e.changed.Count())
+	before, latest, modes := e.before, e.latest, e.modes
 	for w, word := range e.changed {
 		dst = slices.Grow(dst, 2*64) // as the first branch may need
 		for ; word != 0; word &= word - 1 {
 			c := w*64 + bits.TrailingZeros64(word)
-			v := values[c]
-			mode := s.modes[c]
-			prev := s.bits[c]
-			s.bits[c] = math.Float64bits(v)
-			if m := int64(v); mode == 0 && math.Float64bits(float64(m)) == s.bits[c] && m <= 1<<53 && m >= -1<<53 {
-				dst = appendShortUvarint(dst, zigzag(m-int64(math.Float64frombits(prev))))
+			v, prev, mode := values[c], latest[c], modes[c]
+			latest[c] = v
+			before = append(before, prev)
+			if m := int64(v); mode == 0 && math.Float64bits(float64(m)) == math.Float64bits(v) && m <= 1<<53 && m >= -1<<53 {
+				dst = appendShortUvarint(dst, zigzag(m-int64(prev)))
 				continue
 			}
 			if mode <= encoding.MaxExponent {
 				if m, ok := encoding.Decimal(v, int(mode)); ok {
 					// Decimal cannot fail: that is what the mode says.
-					p, _ := encoding.Decimal(math.Float64frombits(prev), int(mode))
+					p, _ := encoding.Decimal(prev, int(mode))
 					dst = binary.AppendUvarint(dst, zigzag(m-p))
 					continue
 				}
 			} else if m := int64(v); float64(m) != v || m > 1<<53 || m < -1<<53 {
 				if mode == modeBits && !value.IsStaleNaN(v) {
-					delta := encoding.OrderedBits(v) - encoding.OrderedBits(math.Float64frombits(prev))
+					delta := encoding.OrderedBits(v) - encoding.OrderedBits(prev)
 					dst = binary.AppendUvarint(dst, zigzag(delta))
 					continue
 				}
 			}
-			dst, s.modes[c] = appendNewMode(dst, v, mode)
+			dst, modes[c] = appendNewMode(dst, v, mode)
+		}
+	}
+	e.before = before
+	return dst
+}
+
+// appendAll appends the columns whose last float is not 0, whether they are present or not, and
+// these floats: what a full row has. How a column was coded is tried first.
+func (e *RowEncoder) appendAll(dst []byte) []byte {
+	set := e.toggled // It has been written.
+	for w := range set {
+		var word uint64
+		modes := e.modes[w*64:]
+		for i, v := range e.latest[w*64 : min(w*64+64, len(e.latest))] {
+			x := math.Float64bits(v)
+			x = (x | -x) >> 63 // 1 unless the value is 0, whose mode is 0
+			word |= x << (i & 63)
+			modes[i] &= -uint8(x)
+		}
+		set[w] = word
+	}
+	dst = appendSet(dst, set, len(e.latest))
+	for w, word := range set {
+		for ; word != 0; word &= word - 1 {
+			c := w*64 + bits.TrailingZeros64(word)
+			v, mode := e.latest[c], e.modes[c]
+			if m, ok := encoding.Decimal(v, 0); ok {
+				dst = binary.AppendUvarint(dst, zigzag(m))
+				e.modes[c] = 0
+				continue
+			}
+			if 0 < mode && mode <= encoding.MaxExponent {
+				if m, ok := encoding.Decimal(v, int(mode)); ok {
+					dst = appendSvarint(append(dst, 0, mode), m)
+					continue
+				}
+			}
+			dst, e.modes[c] = appendNewMode(dst, v, mode)
 		}
 	}
 	return dst
@@ -248,26 +327,25 @@ func appendRowHistograms(dst []byte, hs []storage.HistogramSample) []byte {
 // compareStartTimes finds the present columns whose start timestamp differs from the one
 // before, brings the state up to date, and says whether there are any.
 func (e *RowEncoder) compareStartTimes(row *storage.Row) bool {
-	s := &e.state
-	if row.StartTimes == nil && s.start == nil {
+	if row.StartTimes == nil && e.start == nil {
 		return false
 	}
-	if s.start == nil {
-		s.start = make([]int64, s.columns)
+	if e.start == nil {
+		e.start = make([]int64, len(e.latest))
 	}
-	e.restarted = e.restarted[:0].Grow(s.columns)
+	e.restarted = e.restarted[:0].Grow(len(e.latest))
 	e.startDeltas = e.startDeltas[:0]
-	for w, word := range s.present {
+	for w, word := range e.present {
 		for ; word != 0; word &= word - 1 {
 			c := w*64 + bits.TrailingZeros64(word)
 			st := int64(0)
 			if c < len(row.StartTimes) {
 				st = row.StartTimes[c]
 			}
-			if st != s.start[c] {
+			if st != e.start[c] {
 				e.restarted.Set(storage.Column(c))
-				e.startDeltas = append(e.startDeltas, st-s.start[c])
-				s.start[c] = st
+				e.startDeltas = append(e.startDeltas, st-e.start[c])
+				e.start[c] = st
 			}
 		}
 	}
@@ -275,7 +353,7 @@ func (e *RowEncoder) compareStartTimes(row *storage.Row) bool {
 }
 
 func (e *RowEncoder) appendStartTimes(dst []byte) []byte {
-	dst = appendSet(dst, e.restarted, e.state.columns)
+	dst = appendSet(dst, e.restarted, len(e.latest))
 	for _, d := range e.startDeltas {
 		dst = appendSvarint(dst, d)
 	}
