@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/storage"
 )
 
 // checkpoints returns how many checkpoints were taken.
@@ -66,5 +67,31 @@ func TestFailedCutKeepsThoseBefore(t *testing.T) {
 	require.NoError(t, db.Maintain(context.Background()))
 	require.Equal(t, aligned+6*hour, db.head.MinTime())
 	requireFilled(t, db, aligned, aligned+9*hour)
+	require.NoError(t, db.Close())
+}
+
+// TestSelectAsksThePartsInItsRange narrows a snapshot of three blocks and a head by hints.
+func TestSelectAsksThePartsInItsRange(t *testing.T) {
+	db := openDB(t, testOptions(vfs.NewMem()))
+	fill(t, db, aligned, aligned+9*hour)
+	require.NoError(t, db.Maintain(context.Background()))
+	require.Len(t, db.Blocks(), 3)
+	opened, err := db.Querier(aligned, aligned+9*hour)
+	require.NoError(t, err)
+	q := opened.(*querier)
+	for _, c := range []struct {
+		hints *storage.SelectHints
+		want  []storage.Querier
+	}{
+		{nil, q.parts},
+		{&storage.SelectHints{}, q.parts},
+		{&storage.SelectHints{Mint: aligned, Maxt: aligned + 2*hour - 1}, q.parts[:1]},
+		{&storage.SelectHints{Mint: aligned + 2*hour, Maxt: aligned + 4*hour}, q.parts[1:3]},
+		{&storage.SelectHints{Mint: aligned + 6*hour, Maxt: aligned + 7*hour}, q.parts[3:]},
+		{&storage.SelectHints{Mint: aligned + 20*hour, Maxt: aligned + 21*hour}, q.parts[:1]},
+	} {
+		require.Equal(t, c.want, q.partsOf(c.hints), "%+v", c.hints)
+	}
+	require.NoError(t, q.Close())
 	require.NoError(t, db.Close())
 }

@@ -76,19 +76,40 @@ func (q *querier) Close() error {
 
 // Select returns the union of what the parts have.
 func (q *querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
-	if len(q.parts) == 1 {
-		return q.parts[0].Select(ctx, hints, ms...)
+	parts := q.partsOf(hints)
+	if len(parts) == 1 {
+		return parts[0].Select(ctx, hints, ms...)
 	}
 	var h storage.SelectHints
 	if hints != nil {
 		h = *hints
 	}
 	h.Sorted = true
-	sets := make([]storage.SeriesSet, len(q.parts))
-	for i, p := range q.parts {
+	sets := make([]storage.SeriesSet, len(parts))
+	for i, p := range parts {
 		sets[i] = p.Select(ctx, &h, ms...)
 	}
 	return batch.MergeSets(sets, h.Limit)
+}
+
+// partsOf returns the parts that may have samples in the range of a select, at
+// least one of them: the order that merging needs costs the first series a look
+// at all of them.
+func (q *querier) partsOf(hints *storage.SelectHints) []storage.Querier {
+	mint, maxt := int64(math.MinInt64), int64(math.MaxInt64)
+	if hints != nil && (hints.Mint != 0 || hints.Maxt != 0) {
+		mint, maxt = hints.Mint, hints.Maxt
+	}
+	parts := make([]storage.Querier, 0, len(q.parts))
+	for _, p := range q.parts {
+		if p.(interface{ Overlaps(mint, maxt int64) bool }).Overlaps(mint, maxt) {
+			parts = append(parts, p)
+		}
+	}
+	if len(parts) == 0 {
+		return q.parts[:1]
+	}
+	return parts
 }
 
 // LabelNames returns the union of the label names.

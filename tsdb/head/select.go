@@ -32,6 +32,16 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 	return s
 }
 
+// Overlaps reports whether the head may have samples, or warnings, in the part of
+// the querier's range that lies in the given one.
+func (q *Querier) Overlaps(mint, maxt int64) bool {
+	return q.partial != nil || q.head.overlaps(max(q.mint, mint), min(q.maxt, maxt))
+}
+
+func (h *Head) overlaps(mint, maxt int64) bool {
+	return maxt >= h.minTime.Load() && mint <= h.maxTime.Load()
+}
+
 // seriesSet is the result of a select: series that match, of which those are
 // handed out that have a sample in the range.
 type seriesSet struct {
@@ -62,7 +72,7 @@ type seriesSet struct {
 func (q *Querier) selection(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) *seriesSet {
 	s := &seriesSet{q: q, ctx: ctx, mint: mint, maxt: maxt, ids: roaring.New()}
 	h := q.head
-	if maxt < h.minTime.Load() || mint > h.maxTime.Load() {
+	if !h.overlaps(mint, maxt) {
 		s.err = ctx.Err()
 		return s
 	}

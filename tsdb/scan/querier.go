@@ -35,6 +35,13 @@ func (q *Querier) Close() error {
 	return nil
 }
 
+// Overlaps reports whether the block has samples in the part of its range that
+// lies in the given one, as far as its limits say.
+func (q *Querier) Overlaps(mint, maxt int64) bool {
+	meta := q.block.Reader.Meta()
+	return max(q.mint, mint) < meta.MaxTime && min(q.maxt, maxt) >= meta.MinTime
+}
+
 // matching returns the numbers of the series that match and have a sample in
 // the range.
 func (q *Querier) matching(ctx context.Context, ms []*labels.Matcher) (*roaring.Bitmap, error) {
