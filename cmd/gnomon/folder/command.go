@@ -44,6 +44,12 @@ func newCommands(out io.Writer, terminate func(int)) *commands {
 	return c
 }
 
+// folderOf lets a command that looks into our data take the folder as its first
+// argument too, as the commands of promtool do.
+func (c *commands) folderOf(cmd *kingpin.CmdClause) {
+	cmd.Arg("folder", "Folder of the data, in place of --storage.tsdb.path.").StringVar(&c.path)
+}
+
 // Execute runs the command that the arguments behind Name say. What it has to
 // say goes to out, errors to errs. It returns the exit code: 0 if all is well, 1
 // after a failure or if damage was found, 2 for a command line that makes no

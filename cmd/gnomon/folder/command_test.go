@@ -79,8 +79,10 @@ func TestThereAndBack(t *testing.T) {
 	list := must(t, "list", path, "-r")
 	require.Contains(t, list, "BLOCK ULID")
 	name := strings.Fields(strings.Split(list, "\n")[1])[0]
-	require.Contains(t, must(t, "analyze", path, name, "--match={i=\"1\"}"), "Series: 1 of 2")
+	require.Contains(t, must(t, "analyze", data, name, "--match={i=\"1\"}"), "Series: 1 of 2")
+	require.Equal(t, list, must(t, "list", data, "-r"), "the folder as an argument")
 	require.Contains(t, must(t, "verify", path), "block "+name+": sound: 2 series")
+	require.Contains(t, must(t, "verify", data, name), "block "+name+": sound: 2 series")
 	dump := must(t, "dump", path, "--match=m", "--min-time=2026-09-21T16:00:00Z", "--max-time=1790006460000")
 	require.Equal(t, strings.Join([]string{
 		`{__name__="m", i="1"} 0 1790006400000`, `{__name__="m", i="1"} 1 1790006460000`,
@@ -104,6 +106,7 @@ func TestMistakes(t *testing.T) {
 		{"import prometheus", 2, "required argument 'folder'"},
 		{"dump --min-time=yesterday", 2, `"yesterday" is neither milliseconds`},
 		{"list --storage.tsdb.path=/nowhere", 1, "there is no folder /nowhere"},
+		{"list /nowhere", 1, "there is no folder /nowhere"},
 		{"dump --storage.tsdb.path=/nowhere --match={", 1, "--match {:"},
 		{"dump --storage.tsdb.path=/nowhere --min-time=2 --max-time=1", 1, "is before --min-time"},
 		{"import prometheus /nowhere", 1, "no such file"},
