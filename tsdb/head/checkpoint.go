@@ -146,7 +146,7 @@ func (c *checkpointer) series(ctx context.Context) error {
 	var err error
 	c.head.reg.each(func(s *series) bool {
 		if !c.defined.Contains(s.id()) {
-			columns = append(columns, wal.Column{Series: s.ref, Labels: c.head.reg.labels(s)})
+			columns = append(columns, wal.Column{Series: s.ref, Labels: c.head.reg.labelSet(s)})
 		}
 		s.mu.Lock()
 		if s.metadata != nil {
@@ -231,7 +231,7 @@ func (c *checkpointer) columns(g *group, l, written *layout) []wal.Column {
 	for i, s := range l.cols {
 		if s != nil && s != written.series(uint32(i)) && s.hasPlace(g, uint32(i)) {
 			c.defined.Add(s.id())
-			out = append(out, wal.Column{Number: storage.Column(i), Series: s.ref, Labels: c.head.reg.labels(s)})
+			out = append(out, wal.Column{Number: storage.Column(i), Series: s.ref, Labels: c.head.reg.labelSet(s)})
 		}
 	}
 	return out

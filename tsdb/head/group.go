@@ -116,7 +116,7 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 	if !fresh {
 		g.checked.Set(c)
 	}
-	g.pendingColumns = append(g.pendingColumns, wal.Column{Number: c, Series: s.ref, Labels: g.head.reg.labels(s)})
+	g.pendingColumns = append(g.pendingColumns, wal.Column{Number: c, Series: s.ref, Labels: g.head.reg.labelSet(s)})
 	return c, false, nil
 }
 

@@ -80,7 +80,7 @@ func (h *Head) transact(items []looseItem, more func(*wal.Batch)) error {
 func (h *Head) definitions(list []*series) []wal.Column {
 	out := make([]wal.Column, len(list))
 	for i, s := range list {
-		out[i] = wal.Column{Series: s.ref, Labels: h.reg.labels(s)}
+		out[i] = wal.Column{Series: s.ref, Labels: h.reg.labelSet(s)}
 	}
 	return out
 }

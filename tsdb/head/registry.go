@@ -64,6 +64,10 @@ func (r *registry) labels(s *series) labels.Labels {
 	return r.sets.Labels(s.labels, b)
 }
 
+// labelSet returns the labels of a series without making strings or memory for them. They can be
+// read while the series is in the head.
+func (r *registry) labelSet(s *series) index.LabelSetView { return r.sets.View(s.labels) }
+
 // find returns the series with the labels, acquired; nil if there is none. The
 // caller holds the shard's lock.
 func (r *registry) find(sh *registryShard, hash uint32, ls labels.Labels) *series {

@@ -1,11 +1,5 @@
 package index
 
-import (
-	"slices"
-
-	"github.com/RoaringBitmap/roaring/v2"
-)
-
 // Batch interns many label sets that are made of the same strings, as those of a target are:
 // each string is looked up once, and each label of the postings is locked once. It belongs to
 // one goroutine. Its strings have a user until Close.
@@ -78,12 +72,12 @@ func (p *MemPostings) AddBatch(b *Batch) {
 		ids = takeIDs(ids[:0], rest, func(l *batchLabel) bool { return l.pair[0] == name })
 		l := p.labelIndex(b.symbols[name])
 		l.Lock()
-		l.has.AddMany(ids)
+		l.has.addMany(ids)
 		l.Unlock()
 	}
 	p.all.Lock()
 	defer p.all.Unlock()
-	p.all.bitmap.AddMany(b.ids)
+	p.all.list.addMany(b.ids)
 }
 
 // sortLabels copies labels to dst in the order of the key, which is below len(starts)-1; those
@@ -112,17 +106,4 @@ func takeIDs(dst []uint32, labels []batchLabel, same func(*batchLabel) bool) []u
 		dst = append(dst, labels[i].id)
 	}
 	return dst
-}
-
-// addMany adds series that are not there.
-func (l *list) addMany(ids []uint32) {
-	if l.bitmap == nil && len(l.ids)+len(ids) > maxInline {
-		l.bitmap, l.ids = roaring.BitmapOf(l.ids...), nil
-	}
-	if l.bitmap != nil {
-		l.bitmap.AddMany(ids)
-		return
-	}
-	l.ids = append(slices.Grow(l.ids, len(ids)), ids...)
-	slices.Sort(l.ids)
 }

@@ -84,16 +84,19 @@ type room struct {
 	shared, own [160]byte
 }
 
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
 // Intern returns the label set, and counts one more user of it. The table keeps no part of ls.
 func (s *LabelSets) Intern(ls labels.Labels) LabelSet {
-	var r room
-	if set, ok := s.find(&r, ls); ok {
+	r := rooms.Get().(*room)
+	defer rooms.Put(r)
+	if set, ok := s.find(r, ls); ok {
 		return set
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pairs := s.symbols.Intern(r.pairs[:0], ls)
-	set := s.addSetLocked(&r, pairs)
+	set := s.addSetLocked(r, pairs)
 	s.symbols.Release(pairs) // The parts have their uses.
 	return set
 }
@@ -329,6 +332,37 @@ func (s *LabelSets) Labels(set LabelSet, b *labels.ScratchBuilder) labels.Labels
 		b.Add(s.symbols.String(p.Name), s.symbols.String(p.Value))
 	}
 	return b.Labels()
+}
+
+// LabelSetView reads a label set in place.
+type LabelSetView struct {
+	sets *LabelSets
+	set  LabelSet
+}
+
+// View returns a view of a set, which must have a user while the view is used.
+func (s *LabelSets) View(set LabelSet) LabelSetView { return LabelSetView{s, set} }
+
+// Len returns the number of labels.
+func (v LabelSetView) Len() int {
+	return (countVarints(v.sets.part(v.set.shared).pairs) + countVarints(v.sets.part(v.set.own).pairs)) / 2
+}
+
+// Range calls f for each label, ascending in the name.
+func (v LabelSetView) Range(f func(labels.Label)) {
+	var room [32]Pair
+	for _, p := range v.sets.Pairs(room[:0], v.set) {
+		f(labels.Label{Name: v.sets.symbols.String(p.Name), Value: v.sets.symbols.String(p.Value)})
+	}
+}
+
+func countVarints(s string) (n int) {
+	for i := range len(s) {
+		if s[i] < 0x80 {
+			n++
+		}
+	}
+	return n
 }
 
 // Is reports whether the set is ls.

@@ -2,18 +2,29 @@ package index
 
 import (
 	"slices"
+	"sort"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// maxInline is up to how many series a list is a slice. Most values have few series, and a
-// bitmap takes hundreds of bytes.
-const maxInline = 32
+// maxRuns is up to how many runs a list is a slice; beyond it is a bitmap, which takes hundreds
+// of bytes at least.
+const maxRuns = 32
 
-// list is the series that have a label. It is guarded by the lock of its labelIndex.
+// list is the series that have a label. The series of a target come one after the other, so
+// that what they share, and often a metric or a label of one, is a run or a few. It is guarded
+// by the lock of its owner.
 type list struct {
-	ids    []uint32 // Ascending, if bitmap is nil.
+	runs   []run // Ascending, with gaps between, if bitmap is nil.
 	bitmap *roaring.Bitmap
+}
+
+// run is the series from first to last.
+type run struct{ first, last uint32 }
+
+// find returns the first run that does not end before id.
+func (l *list) find(id uint32) int {
+	return sort.Search(len(l.runs), func(i int) bool { return l.runs[i].last >= id })
 }
 
 func (l *list) add(id uint32) {
@@ -21,17 +32,44 @@ func (l *list) add(id uint32) {
 		l.bitmap.Add(id)
 		return
 	}
-	i, found := slices.BinarySearch(l.ids, id)
-	if found {
+	i := len(l.runs)
+	if i > 0 && l.runs[i-1].last >= id {
+		if i = l.find(id); l.runs[i].first <= id {
+			return
+		}
+	}
+	joins := i > 0 && l.runs[i-1].last == id-1
+	if i < len(l.runs) && l.runs[i].first == id+1 {
+		if l.runs[i].first = id; joins {
+			l.runs[i-1].last = l.runs[i].last
+			l.runs = slices.Delete(l.runs, i, i+1)
+		}
 		return
 	}
-	if len(l.ids) < maxInline {
-		l.ids = slices.Insert(l.ids, i, id)
+	if joins {
+		l.runs[i-1].last = id
 		return
 	}
-	l.bitmap = roaring.BitmapOf(l.ids...)
+	if len(l.runs) < maxRuns {
+		l.runs = slices.Insert(l.runs, i, run{id, id})
+		return
+	}
+	l.spill()
 	l.bitmap.Add(id)
-	l.ids = nil
+}
+
+// spill makes a bitmap of the runs.
+func (l *list) spill() { l.bitmap, l.runs = l.clone(), nil }
+
+// addMany adds series that are not there.
+func (l *list) addMany(ids []uint32) {
+	for i, id := range ids {
+		if l.bitmap != nil {
+			l.bitmap.AddMany(ids[i:])
+			return
+		}
+		l.add(id)
+	}
 }
 
 // remove takes a series out, and says whether the list is empty then.
@@ -40,10 +78,27 @@ func (l *list) remove(id uint32) (empty bool) {
 		l.bitmap.Remove(id)
 		return l.bitmap.IsEmpty()
 	}
-	if i, found := slices.BinarySearch(l.ids, id); found {
-		l.ids = slices.Delete(l.ids, i, i+1)
+	i := l.find(id)
+	if i == len(l.runs) || l.runs[i].first > id {
+		return len(l.runs) == 0
 	}
-	return len(l.ids) == 0
+	switch r := &l.runs[i]; {
+	case r.first == r.last:
+		l.runs = slices.Delete(l.runs, i, i+1)
+	case r.first == id:
+		r.first++
+	case r.last == id:
+		r.last--
+	case len(l.runs) >= maxRuns:
+		l.spill()
+		l.bitmap.Remove(id)
+		return false
+	default:
+		rest := run{id + 1, r.last}
+		r.last = id - 1
+		l.runs = slices.Insert(l.runs, i+1, rest)
+	}
+	return len(l.runs) == 0
 }
 
 // clone returns the list as a bitmap of its own.
@@ -51,39 +106,82 @@ func (l *list) clone() *roaring.Bitmap {
 	if l.bitmap != nil {
 		return l.bitmap.Clone()
 	}
-	return roaring.BitmapOf(l.ids...)
+	b := roaring.New()
+	for _, r := range l.runs {
+		r.addTo(b)
+	}
+	return b
+}
+
+func (r run) addTo(b *roaring.Bitmap) {
+	if r.first == r.last {
+		b.Add(r.first)
+		return
+	}
+	b.AddRange(uint64(r.first), uint64(r.last)+1)
+}
+
+// retain removes from a set what is not in the list.
+func (l *list) retain(set *roaring.Bitmap) {
+	if l.bitmap != nil {
+		set.And(l.bitmap)
+		return
+	}
+	set.And(l.clone())
 }
 
 func (l *list) intersects(set *roaring.Bitmap) bool {
 	if l.bitmap != nil {
 		return l.bitmap.Intersects(set)
 	}
-	return slices.ContainsFunc(l.ids, set.Contains)
+	return slices.ContainsFunc(l.runs, func(r run) bool {
+		if r.first == r.last {
+			return set.Contains(r.first)
+		}
+		return set.IntersectsWithInterval(uint64(r.first), uint64(r.last)+1)
+	})
 }
 
 func (l *list) len() int {
 	if l.bitmap != nil {
 		return int(l.bitmap.GetCardinality())
 	}
-	return len(l.ids)
+	n := 0
+	for _, r := range l.runs {
+		n += int(r.last-r.first) + 1
+	}
+	return n
 }
 
-// union collects lists into a bitmap. Single series are sorted before they are added, since
-// adding in random order is slow.
+// union collects lists into a bitmap. Short runs are sorted before they are added, since adding
+// in random order is slow.
 type union struct {
 	dst     *roaring.Bitmap
 	pending []uint32
 }
 
-// maxPending bounds union.pending.
-const maxPending = 1 << 16
+const (
+	// maxPending bounds union.pending, about.
+	maxPending = 1 << 16
+	// shortRun is up to how many series a run is added one by one.
+	shortRun = 8
+)
 
 func (u *union) add(l *list) {
 	if l.bitmap != nil {
 		u.dst.Or(l.bitmap)
 		return
 	}
-	u.pending = append(u.pending, l.ids...)
+	for _, r := range l.runs {
+		if r.last-r.first >= shortRun {
+			r.addTo(u.dst)
+			continue
+		}
+		for id := r.first; id < r.last; id++ {
+			u.pending = append(u.pending, id)
+		}
+		u.pending = append(u.pending, r.last)
+	}
 	if len(u.pending) >= maxPending {
 		u.flush()
 	}

@@ -26,7 +26,7 @@ type MemPostings struct {
 	}
 	all struct {
 		sync.RWMutex
-		bitmap *roaring.Bitmap
+		list list
 	}
 }
 
@@ -35,7 +35,7 @@ var _ Postings = (*MemPostings)(nil)
 // labelIndex is the values of one label name. It stays when it has lost all its values.
 type labelIndex struct {
 	sync.RWMutex
-	has    *roaring.Bitmap // The series that have the name.
+	has    list // The series that have the name.
 	values map[Symbol]*list
 
 	// sorted has the values that were there when it was made, and is never changed in place.
@@ -55,7 +55,6 @@ type valueEntry struct {
 func NewMemPostings(symbols *Symbols) *MemPostings {
 	p := &MemPostings{symbols: symbols}
 	p.names.byName = map[Symbol]*labelIndex{}
-	p.all.bitmap = roaring.New()
 	return p
 }
 
@@ -84,12 +83,12 @@ func (p *MemPostings) Add(id uint32, pairs []Pair) {
 		l := p.labelIndex(pair.Name)
 		l.Lock()
 		l.valueLocked(pair.Value).add(id)
-		l.has.Add(id)
+		l.has.add(id)
 		l.Unlock()
 	}
 	p.all.Lock()
 	defer p.all.Unlock()
-	p.all.bitmap.Add(id)
+	p.all.list.add(id)
 }
 
 // valueLocked returns the list of a value, making it if it is new.
@@ -106,7 +105,7 @@ func (l *labelIndex) valueLocked(value Symbol) *list {
 // Remove takes a series out, which was added with the same pairs.
 func (p *MemPostings) Remove(id uint32, pairs []Pair) {
 	p.all.Lock()
-	p.all.bitmap.Remove(id)
+	p.all.list.remove(id)
 	p.all.Unlock()
 	for _, pair := range pairs {
 		l := p.labelIndex(pair.Name)
@@ -115,7 +114,7 @@ func (p *MemPostings) Remove(id uint32, pairs []Pair) {
 			delete(l.values, pair.Value)
 			l.removed = true
 		}
-		l.has.Remove(id)
+		l.has.remove(id)
 		l.Unlock()
 	}
 }
@@ -131,7 +130,7 @@ func (p *MemPostings) labelIndex(name Symbol) *labelIndex {
 	p.names.Lock()
 	defer p.names.Unlock()
 	if l = p.names.byName[name]; l == nil {
-		l = &labelIndex{has: roaring.New(), values: map[Symbol]*list{}}
+		l = &labelIndex{values: map[Symbol]*list{}}
 		p.names.byName[name] = l
 	}
 	return l
@@ -152,14 +151,14 @@ func (p *MemPostings) find(name string) *labelIndex {
 func (p *MemPostings) All() (*roaring.Bitmap, error) {
 	p.all.RLock()
 	defer p.all.RUnlock()
-	return p.all.bitmap.Clone(), nil
+	return p.all.list.clone(), nil
 }
 
 // Retain implements Postings. Remove takes a series out of all before it takes its labels.
 func (p *MemPostings) Retain(set *roaring.Bitmap) {
 	p.all.RLock()
 	defer p.all.RUnlock()
-	set.And(p.all.bitmap)
+	p.all.list.retain(set)
 }
 
 // Name implements Postings.
@@ -170,7 +169,7 @@ func (p *MemPostings) Name(name string) (*roaring.Bitmap, error) {
 	}
 	l.RLock()
 	defer l.RUnlock()
-	return l.has.Clone(), nil
+	return l.has.clone(), nil
 }
 
 // Value implements Postings.
@@ -368,7 +367,7 @@ func (p *MemPostings) Names() ([]string, error) {
 	out := make([]string, 0, len(all))
 	for _, n := range all {
 		n.index.RLock()
-		if !n.index.has.IsEmpty() {
+		if n.index.has.len() > 0 {
 			out = append(out, n.name)
 		}
 		n.index.RUnlock()
@@ -425,7 +424,7 @@ func (p *MemPostings) NameIn(set *roaring.Bitmap, name string) (bool, error) {
 	}
 	l.RLock()
 	defer l.RUnlock()
-	return l.has.Intersects(set), nil
+	return l.has.intersects(set), nil
 }
 
 // ValueCounts calls f for each value of a label name with the number of its series, in no

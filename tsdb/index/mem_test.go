@@ -146,7 +146,7 @@ func TestListsOfEverySize(t *testing.T) {
 	p := NewMemPostings(symbols)
 	pairs := symbols.Intern(nil, labels.FromStrings("a", "b"))
 	want := []uint32{}
-	for i := range uint32(3 * maxInline) {
+	for i := range uint32(3 * maxRuns) {
 		id := i * 7 % 97
 		p.Add(id, pairs)
 		p.Add(id, pairs) // Twice is once.

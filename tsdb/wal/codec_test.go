@@ -149,7 +149,9 @@ func withLabels(c *Columns) []Column {
 	list := make([]Column, len(c.List))
 	for i, d := range c.List {
 		list[i] = Column{Number: d.Number, Series: d.Series}
-		c.Labels(i, &labels.ScratchBuilder{}, &list[i].Labels)
+		var ls labels.Labels
+		c.Labels(i, &labels.ScratchBuilder{}, &ls)
+		list[i].Labels = ls
 	}
 	return list
 }

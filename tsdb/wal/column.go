@@ -15,7 +15,14 @@ type Column struct {
 	// Series is the series' number in this log, and Labels what it stands for. A series that
 	// has been defined before is defined again with the same labels.
 	Series storage.SeriesRef
-	Labels labels.Labels
+	Labels LabelSet
+}
+
+// LabelSet is labels in ascending order of the name, such as labels.Labels. Their strings stay as
+// they are for as long as a batch takes them in.
+type LabelSet interface {
+	Len() int
+	Range(f func(labels.Label))
 }
 
 // appendColumns appends as many of the columns as a record takes, at least one, and returns

@@ -27,7 +27,7 @@ func (t *symbolTable) number(s string) uint64 {
 }
 
 // appendLabels appends a label set as pairs of numbers.
-func (t *symbolTable) appendLabels(dst []byte, ls labels.Labels) []byte {
+func (t *symbolTable) appendLabels(dst []byte, ls LabelSet) []byte {
 	dst = binary.AppendUvarint(dst, uint64(ls.Len()))
 	ls.Range(func(l labels.Label) {
 		dst = binary.AppendUvarint(dst, t.number(l.Name))
