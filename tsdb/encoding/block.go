@@ -40,13 +40,9 @@ func (b block) payload(n int) int {
 	}
 }
 
-// planBlock finds the form and width with the smallest exact size. counts has, for each bit
-// length, how many of the n residuals have it.
-func planBlock(counts *[65]uint8, n int) (b block, size int) {
-	widest := 64
-	for counts[widest] == 0 {
-		widest--
-	}
+// planCounts finds the form and width with the smallest exact size. counts has, for each bit
+// length up to the widest that occurs, how many of the n residuals have it.
+func planCounts(counts *[65]uint8, n, widest int) (b block, size int) {
 	if widest > maxPackedWidth {
 		b.width = 64
 	} else {
@@ -124,42 +120,48 @@ func readBlockHead(src []byte, n int) (b block, rest []byte, err error) {
 	return b, src[1+fields:], nil
 }
 
-// appendBlock appends the payload of the n residuals in p.numbers, which are overwritten.
-func (p *packing) appendBlock(dst []byte, b block, n int) []byte {
-	residuals := &p.numbers
+// appendBlock appends the payload of residuals, which are overwritten. They have room for as many as
+// are packed together.
+func (p *packing) appendBlock(dst []byte, b block, residuals []uint64) []byte {
+	n := len(residuals)
 	switch {
 	case b.width == 64:
-		for _, v := range residuals[:n] {
+		for _, v := range residuals {
 			dst = binary.LittleEndian.AppendUint64(dst, v)
 		}
 		return dst
 	case b.form == formBitmap:
 		var bitmap [blockRows / 64]uint64
 		k := 0
-		for i, v := range residuals[:n] {
-			if v != 0 {
-				bitmap[i/64] |= 1 << (i % 64)
-				residuals[k] = v // k is not before i.
-				k++
-			}
+		for i, v := range residuals {
+			// Without a branch: the next one overwrites a 0.
+			set := (v | -v) >> 63
+			bitmap[i/64&1] |= set << (i % 64)
+			residuals[k] = v // k is not before i.
+			k += int(set)
 		}
-		for i := range packedBytes(n, 1) {
-			dst = append(dst, byte(bitmap[i/8]>>(i%8*8)))
-		}
+		dst = appendBitmap(dst, &bitmap, n)
 		return appendPacked(dst, residuals, k, int(b.width))
 	case b.form == formExceptions:
 		k := 0
-		for i, v := range residuals[:n] {
-			if high := v >> b.width; high != 0 {
-				p.second[k] = high<<exceptionRowBits | uint64(i)
-				k++
-			}
+		for i, v := range residuals {
+			high := v >> (b.width & 63)
+			p.second[k%blockRows] = high<<exceptionRowBits | uint64(i)
+			k += int((high | -high) >> 63)
 		}
 		dst = appendPacked(dst, residuals, n, int(b.width))
-		return appendPacked(dst, &p.second, k, int(b.extra)+exceptionRowBits)
+		return appendPacked(dst, p.second[:], k, int(b.extra)+exceptionRowBits)
 	default:
 		return appendPacked(dst, residuals, n, int(b.width))
 	}
+}
+
+// appendBitmap appends n bits.
+func appendBitmap(dst []byte, bitmap *[blockRows / 64]uint64, n int) []byte {
+	var all [blockRows / 8]byte
+	binary.LittleEndian.PutUint64(all[:], bitmap[0])
+	binary.LittleEndian.PutUint64(all[8:], bitmap[1])
+	return append(dst, all[:packedBytes(n, 1)]...)
 }
 
 // sparse says that all residuals are 0 but for those that are told apart.

@@ -31,6 +31,8 @@ type chooser struct {
 	size       int
 	main, ulps streamPlan
 	exceptions []int // Rows that the integers do not tell.
+	later      []int // Some of them, while the others are found anew.
+	changes    changes
 	dictionary []uint64
 
 	integers, second  []int64
@@ -46,6 +48,9 @@ type neighbour struct {
 
 // choose plans a column of one value or more that are not all the same.
 func (c *chooser) choose(values []float64, n neighbour) {
+	if n.integers == nil && c.chooseSparse(values) {
+		return
+	}
 	best, size := form{kindOrderedBits, 0}, math.MaxInt
 	try := func(f form) {
 		if c.plan(values, f, n) && c.size < size {
@@ -56,65 +61,61 @@ func (c *chooser) choose(values []float64, n neighbour) {
 	case e >= 0 && len(c.exceptions) <= len(values)/2:
 		c.planFilled(values, n)
 		best, size = c.form, c.size
-		if e <= 6 {
-			c.tryDictionary(values, n)
-			return
-		}
 		if lower := lowerExponent(values, e); lower >= 0 {
 			try(form{kindDecimal, uint8(lower)})
+		}
+		if e > surelyDecimal || c.exceptionsSize(values) > len(values)/8 {
+			try(c.likelyForm(values))
 		}
 	default:
 		if e := chooseMultiple(values); e > 0 {
 			try(form{kindMultiple, uint8(e)})
 		}
+		try(c.likelyForm(values))
 	}
-	try(c.likelyForm(values))
 	if size != c.size || c.form != best {
 		c.plan(values, best, n)
 	}
 	c.tryDictionary(values, n)
 }
 
+// surelyDecimal is the greatest exponent of decimals that are not likely to be floats of another
+// origin that happen to have few digits.
+const surelyDecimal = 9
+
 // scanDecimals fills the integers with decimals of the smallest exponent at which all values
 // are such, but for specials and a few others. It returns the exponent, −1 if there is none.
 func (c *chooser) scanDecimals(values []float64) int {
 	c.integers, c.exceptions = growSlice(c.integers[:0], len(values)), c.exceptions[:0]
 	out := c.integers[:len(values)]
-	e, from, misses, m := 0, c.scanIntegers(values), 0, int64(0)
-	if from > 0 {
-		m = out[from-1]
-	}
-	raised := false
-	var last uint64
-	for i := from; i < len(values); i++ {
-		v := values[i]
-		b := math.Float64bits(v)
-		if b == last && i > from && len(c.exceptions) == 0 {
-			out[i] = m // Columns repeat values.
-			continue
+	e, raised, misses := 0, 0, 0
+	for at := 0; ; {
+		if at += decimals(out[at:], values[at:], e); at == len(values) {
+			break
 		}
-		last = b
-		now, ok := decimalAt(v, e)
-		if !ok && !special(v) {
+		if v := values[at]; !special(v) {
 			if up := minExponent(v, e+1); up >= 0 {
-				e, raised = up, raised || i > 0
-				now, ok = decimalAt(v, e)
-			} else if misses++; misses > len(values)/16 {
+				e, raised = up, at
+				continue
+			}
+			if misses++; misses > len(values)/16 {
 				return -1
 			}
 		}
-		if ok {
-			m = now
-		} else {
-			c.exceptions = append(c.exceptions, i)
-		}
-		out[i] = m
+		c.exception(at)
+		at++
 	}
 	c.form = form{kindDecimal, uint8(e)}
-	if raised {
-		// A value with many decimals pushes large ones over 2^53.
+	if raised > 0 {
+		// Those before are decimals of this exponent as well, unless it pushes them over 2^53.
+		later := c.exceptions
+		for len(later) > 0 && later[0] < raised {
+			later = later[1:]
+		}
+		c.later = append(c.later[:0], later...)
 		c.exceptions = c.exceptions[:0]
-		c.decimals(values, e)
+		c.fill(values[:raised], decimals, e)
+		c.exceptions = append(c.exceptions, c.later...)
 		if len(c.exceptions) > misses+len(values)/16 {
 			return -1
 		}
@@ -122,18 +123,24 @@ func (c *chooser) scanDecimals(values []float64) int {
 	return e
 }
 
-// scanIntegers fills the integers as far as the values are such, without a division, and
-// returns how far.
-func (c *chooser) scanIntegers(values []float64) int {
-	out := c.integers[:len(values)]
-	for i, v := range values {
-		m, ok := integerAt(v)
-		if !ok {
-			return i
-		}
-		out[i] = m
+// exception notes that the integers do not tell a row: they repeat the one before.
+func (c *chooser) exception(row int) {
+	c.exceptions = append(c.exceptions, row)
+	c.integers[row] = 0
+	if row > 0 {
+		c.integers[row] = c.integers[row-1]
 	}
-	return len(values)
+}
+
+// fill fills the integers, and the exceptions, with decimals or multiples.
+func (c *chooser) fill(values []float64, with func(out []int64, values []float64, e int) int, e int) {
+	out := c.integers[:len(values)]
+	for at := 0; ; at++ {
+		if at += with(out[at:], values[at:], e); at == len(values) {
+			return
+		}
+		c.exception(at)
+	}
 }
 
 // likelyForm looks at the first changes of a column that has no decimals for which of the forms
@@ -178,8 +185,12 @@ func (c *chooser) likelyForm(values []float64) form {
 	return best
 }
 
-// tryDictionary takes a dictionary instead of the planned form if that is smaller.
+// tryDictionary takes a dictionary instead of the planned form if that is smaller: it never is where
+// no value comes back.
 func (c *chooser) tryDictionary(values []float64, n neighbour) {
+	if c.main.predictor == predictDeltaMin && c.kind == kindDecimal && len(c.exceptions) == 0 {
+		return
+	}
 	was, size := c.form, c.size
 	if !c.collect(values, min(maxDictionary, size/8)) {
 		return
@@ -205,9 +216,9 @@ func (c *chooser) plan(values []float64, f form, n neighbour) bool {
 	c.integers = growSlice(c.integers[:0], len(values))
 	switch f.kind {
 	case kindDecimal:
-		c.decimals(values, int(f.exponent))
+		c.fill(values, decimals, int(f.exponent))
 	case kindMultiple:
-		c.multiples(values, int(f.exponent))
+		c.fill(values, multiples, int(f.exponent))
 	case kindOrderedBits:
 		for i, v := range values {
 			c.integers[i] = orderedBits(v)
@@ -251,34 +262,6 @@ func (c *chooser) leadIn() {
 		for i := range lead {
 			c.integers[i] = c.integers[lead]
 		}
-	}
-}
-
-// decimals fills the integers, and the exceptions, with decimals of one exponent.
-func (c *chooser) decimals(values []float64, e int) {
-	out := c.integers[:len(values)]
-	m := int64(0)
-	for i, v := range values {
-		if now, ok := decimalAt(v, e); ok {
-			m = now
-		} else {
-			c.exceptions = append(c.exceptions, i)
-		}
-		out[i] = m
-	}
-}
-
-// multiples is decimals for multiples.
-func (c *chooser) multiples(values []float64, e int) {
-	out := c.integers[:len(values)]
-	m := int64(0)
-	for i, v := range values {
-		if now, ok := multipleAt(v, e); ok {
-			m = now
-		} else {
-			c.exceptions = append(c.exceptions, i)
-		}
-		out[i] = m
 	}
 }
 

@@ -56,6 +56,45 @@ func multipleAt(v float64, e int) (m int64, ok bool) {
 	return m, math.Float64bits(float64(m)*invPow10[e]) == math.Float64bits(v)
 }
 
+// decimals fills out with the integers of decimals at e, as far as the values are such, and
+// returns how far. out has the length of the values.
+func decimals(out []int64, values []float64, e int) int {
+	out = out[:len(values)]
+	if e == 0 {
+		for i, v := range values {
+			m, ok := integerAt(v)
+			if !ok {
+				return i
+			}
+			out[i] = m
+		}
+		return len(values)
+	}
+	p := pow10[e]
+	for i, v := range values {
+		// A number that is out of range, or none, becomes some integer that is out of range.
+		m := int64(math.RoundToEven(v * p))
+		if uint64(m+maxMantissa) > 2*maxMantissa || math.Float64bits(float64(m)/p) != math.Float64bits(v) {
+			return i
+		}
+		out[i] = m
+	}
+	return len(values)
+}
+
+// multiples is decimals for multiples.
+func multiples(out []int64, values []float64, e int) int {
+	out = out[:len(values)]
+	for i, v := range values {
+		m, ok := multipleAt(v, e)
+		if !ok {
+			return i
+		}
+		out[i] = m
+	}
+	return len(values)
+}
+
 // minExponent is the smallest e at which v is a decimal, starting with from; −1 if there is
 // none. If v is a decimal at e, it is one at e+1 as well while |m| is small enough, because
 // both quotients are the same real number, rounded once.
@@ -69,11 +108,11 @@ func minExponent(v float64, from int) int {
 	for most < MaxExponent && math.Abs(v)*pow10[most+1] <= maxMantissa/8 {
 		most++
 	}
-	if _, ok := decimalAt(v, most); ok {
-		for e := from; e < most; e++ {
-			if _, ok := decimalAt(v, e); ok {
-				return e
-			}
+	if m, ok := decimalAt(v, most); ok {
+		// The same real number without the last digits, where these are 0.
+		for most > from && m%10 == 0 {
+			m /= 10
+			most--
 		}
 		return most
 	}
@@ -145,24 +184,29 @@ func chooseMultiple(values []float64) int {
 	return best
 }
 
+// plainDecimals is the greatest exponent of values that people write down. Where those have more
+// digits, others with less are not rare.
+const plainDecimals = 6
+
 // lowerExponent finds the smallest exponent below e at which all but a few values are
 // decimals: then the few may be cheaper as exceptions. −1 if there is none.
 func lowerExponent(values []float64, e int) int {
-	allowed := len(values) / 16
-	for lower := range e {
+	if e <= plainDecimals {
+		return -1
+	}
+	allowed, lowest := len(values)/16, -1
+	for lower := e - 1; lower >= 0; lower-- {
 		misses := 0
 		for _, v := range values {
 			if _, ok := decimalAt(v, lower); !ok {
 				if misses++; misses > allowed {
-					break
+					return lowest
 				}
 			}
 		}
-		if misses <= allowed {
-			return lower
-		}
+		lowest = lower
 	}
-	return -1
+	return lowest
 }
 
 // orderedBits maps a float to an integer such that the order of the floats is kept.

@@ -2,8 +2,10 @@ package encoding
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/stretchr/testify/require"
 )
 
@@ -49,6 +51,41 @@ func TestFloatsOfEveryLength(t *testing.T) {
 	for _, c := range floatColumns() {
 		for n := range min(len(c.values), 140) {
 			checkFloats(t, c.values[:n])
+		}
+	}
+}
+
+// TestFloatsOfFewChanges has columns that change in one row of eight or less, in the rows around the ends
+// of blocks too, and with values that make it leave the short way for such columns.
+func TestFloatsOfFewChanges(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for i := range 600 {
+		n := 2 + rng.IntN(520)
+		values := make([]float64, n)
+		v := float64(rng.IntN(100))
+		for row := range values {
+			if rng.IntN(9+i%40) == 0 || (i%3 == 0 && (row == 1 || row == 128 || row == 129 || row == n-1)) {
+				switch rng.IntN(12 + i%20) {
+				case 0:
+					v = math.Float64frombits(value.StaleNaN)
+				case 1:
+					v = math.Sqrt(float64(row))
+				case 2:
+					v = float64(rng.IntN(1000)) / 100
+				default:
+					v = math.Trunc(v) + float64(rng.IntN(1<<(i%40))*(1+i%5)-i%2*10)
+				}
+			}
+			values[row] = v
+		}
+		checkFloats(t, values)
+		w := writePage([]pageColumn{{values, -1}, {values, 0}})
+		p, err := OpenPage(w.AppendHeads(nil))
+		require.NoError(t, err)
+		for number := range 2 {
+			got, err := new(Decoder).Floats(nil, p, w.Payload(), number)
+			require.NoError(t, err)
+			requireBits(t, values, got, number)
 		}
 	}
 }

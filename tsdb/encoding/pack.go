@@ -24,14 +24,15 @@ type packing struct {
 	end    [blockRows/8*maxPackedWidth + packSlack]byte
 }
 
-// appendPacked appends the low width bits of each of the first n numbers. The memory behind
-// them is overwritten.
-func appendPacked(dst []byte, numbers *[blockRows]uint64, n, width int) []byte {
+// appendPacked appends the low width bits of each of the first n numbers. The last eight are
+// filled up in their memory.
+func appendPacked(dst []byte, numbers []uint64, n, width int) []byte {
 	groups := (n + 7) / 8
-	clear(numbers[n : 8*groups])
+	numbers = numbers[:8*groups]
+	clear(numbers[n:])
 	from, size := len(dst), packedBytes(n, width)
 	dst = slices.Grow(dst, groups*width+packSlack)
-	packWidth[width](dst[from:from+groups*width+packSlack], numbers[:8*groups])
+	packWidth[width](dst[from:from+groups*width+packSlack], numbers)
 	return dst[:from+size]
 }
 

@@ -153,7 +153,7 @@ func (w *PageWriter) neighbour(number int) neighbour {
 func (w *PageWriter) endPlanned(values []float64, neighbour int) int {
 	c := &w.chooser
 	number := w.Columns() - 1
-	heads := appendColumnHead(w.page.heads, c.form, len(c.main.x), w.rowsBefore())
+	heads := appendColumnHead(w.page.heads, c.form, c.main.rows, w.rowsBefore())
 	if len(c.exceptions) > 0 {
 		c.main.flags |= streamExceptions
 	}
@@ -193,11 +193,7 @@ func (w *PageWriter) keep() {
 	if w.alone || (c.kind != kindDecimal && c.kind != kindMultiple) {
 		return
 	}
-	if d := c.main.divisor; d > 1 {
-		for i, y := range c.integers {
-			c.integers[i] = c.main.first + y*d
-		}
-	}
+	c.expand()
 	w.last = neighbour{c.form, c.integers}
 	w.lastColumn = w.Columns() - 1
 	c.integers, w.spare = w.spare, c.integers
