@@ -1,6 +1,8 @@
 package functions
 
 import (
+	"math"
+
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 )
@@ -32,4 +34,166 @@ type Aggregation struct {
 }
 
 // New returns the accumulator of another group.
-func (g *Aggregation) New() Accumulator { panic("not yet") }
+func (g *Aggregation) New() Accumulator {
+	switch g.Op {
+	case parser.SUM:
+		return newSumAccumulator(g)
+	case parser.AVG:
+		return newAvgAccumulator(g)
+	case parser.COUNT:
+		return &countAccumulator{counts: make([]float64, g.Steps)}
+	case parser.GROUP:
+		return &countAccumulator{counts: make([]float64, g.Steps), group: true}
+	case parser.MIN:
+		return newExtremeAccumulator(g, "min", func(v, best float64) bool { return best > v })
+	case parser.MAX:
+		return newExtremeAccumulator(g, "max", func(v, best float64) bool { return best < v })
+	case parser.STDDEV:
+		return newVarianceAccumulator(g, "stddev", math.Sqrt)
+	case parser.STDVAR:
+		return newVarianceAccumulator(g, "stdvar", nil)
+	default:
+		return newQuantileAccumulator(g)
+	}
+}
+
+// ignored says that the aggregation ignores the histograms of a series, if it
+// has any.
+func (g *Aggregation) ignored(s *Steps, name string) {
+	for _, h := range s.Hists {
+		if h != nil {
+			g.Annotations.once(ignoredInAggregation, name, g.Pos)
+			return
+		}
+	}
+}
+
+// countAccumulator counts samples of any kind, or notes that there are some.
+type countAccumulator struct {
+	counts []float64
+	group  bool
+}
+
+func (c *countAccumulator) Add(s *Steps, _ string) {
+	s.eachFloat(func(i int) { c.counts[i]++ })
+	for i, h := range s.Hists {
+		if h != nil {
+			c.counts[i]++
+		}
+	}
+}
+
+func (c *countAccumulator) Finish(dst *Steps) {
+	for i, n := range c.counts {
+		if n == 0 {
+			continue
+		}
+		if c.group {
+			n = 1
+		}
+		dst.Floats[i] = n
+		dst.Valid.Set(i)
+	}
+}
+
+// extremeAccumulator is min or max: NaN gives way to everything.
+type extremeAccumulator struct {
+	*Aggregation
+	name   string
+	better func(v, best float64) bool
+	best   []float64
+	seen   Bitmap
+}
+
+func newExtremeAccumulator(g *Aggregation, name string, better func(v, best float64) bool) *extremeAccumulator {
+	return &extremeAccumulator{g, name, better, make([]float64, g.Steps), NewBitmap(g.Steps)}
+}
+
+func (e *extremeAccumulator) Add(s *Steps, _ string) {
+	e.ignored(s, e.name)
+	s.eachFloat(func(i int) {
+		v, best := s.Floats[i], e.best[i]
+		if !e.seen.Has(i) || e.better(v, best) || math.IsNaN(best) {
+			e.best[i] = v
+			e.seen.Set(i)
+		}
+	})
+}
+
+func (e *extremeAccumulator) Finish(dst *Steps) {
+	copy(dst.Floats, e.best)
+	copy(dst.Valid, e.seen)
+}
+
+// varianceAccumulator is Welford's, not compensated.
+type varianceAccumulator struct {
+	*Aggregation
+	name               string
+	result             func(float64) float64
+	count, mean, value []float64
+}
+
+func newVarianceAccumulator(g *Aggregation, name string, result func(float64) float64) *varianceAccumulator {
+	n := g.Steps
+	return &varianceAccumulator{g, name, result, make([]float64, n), make([]float64, n), make([]float64, n)}
+}
+
+func (a *varianceAccumulator) Add(s *Steps, _ string) {
+	a.ignored(s, a.name)
+	s.eachFloat(func(i int) {
+		v := s.Floats[i]
+		a.count[i]++
+		if a.count[i] == 1 {
+			a.mean[i] = v
+			// 0, or NaN for what has no distance.
+			a.value[i] = v - v
+			return
+		}
+		delta := v - a.mean[i]
+		a.mean[i] += delta / a.count[i]
+		a.value[i] += delta * (v - a.mean[i])
+	})
+}
+
+func (a *varianceAccumulator) Finish(dst *Steps) {
+	for i, n := range a.count {
+		if n == 0 {
+			continue
+		}
+		v := a.value[i] / n
+		if a.result != nil {
+			v = a.result(v)
+		}
+		dst.Floats[i] = v
+		dst.Valid.Set(i)
+	}
+}
+
+// quantileAccumulator keeps all values.
+type quantileAccumulator struct {
+	*Aggregation
+	values [][]float64
+}
+
+func newQuantileAccumulator(g *Aggregation) *quantileAccumulator {
+	return &quantileAccumulator{g, make([][]float64, g.Steps)}
+}
+
+func (q *quantileAccumulator) Add(s *Steps, _ string) {
+	q.ignored(s, "quantile")
+	s.eachFloat(func(i int) { q.values[i] = append(q.values[i], s.Floats[i]) })
+}
+
+func (q *quantileAccumulator) Finish(dst *Steps) {
+	for i, values := range q.values {
+		if len(values) == 0 {
+			continue
+		}
+		param := q.Param[0]
+		if len(q.Param) > 1 {
+			param = q.Param[i]
+		}
+		dst.Floats[i] = quantileOf(param, values)
+		dst.Valid.Set(i)
+	}
+}

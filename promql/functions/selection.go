@@ -78,6 +78,9 @@ func (s *Selection) Reset(param float64, series int) bool {
 // operator is limit_ratio.
 func (s *Selection) Offer(series int, f float64, h *histogram.FloatHistogram, ratio float64) {
 	c := &s.chosen
+	if h != nil {
+		f = 0
+	}
 	switch s.op {
 	case parser.LIMITK:
 		if c.Len() < s.k {

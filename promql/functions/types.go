@@ -8,21 +8,6 @@ import (
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 )
 
-// Bitmap has a bit for each step of a query.
-type Bitmap []uint64
-
-// NewBitmap returns a bitmap of n zero bits.
-func NewBitmap(n int) Bitmap { return make(Bitmap, (n+63)/64) }
-
-// Has reports whether bit i is set.
-func (b Bitmap) Has(i int) bool { return b[uint(i)/64]>>(uint(i)%64)&1 != 0 }
-
-// Set sets bit i.
-func (b Bitmap) Set(i int) { b[uint(i)/64] |= 1 << (uint(i) % 64) }
-
-// Clear clears bit i.
-func (b Bitmap) Clear(i int) { b[uint(i)/64] &^= 1 << (uint(i) % 64) }
-
 // Steps are the values of one series at the steps of a query. At each step
 // there is a float, a native histogram or nothing.
 type Steps struct {
@@ -97,20 +82,20 @@ type Args struct {
 	Scalars [][]float64
 	// Modifier is that of the range selector.
 	Modifier Modifier
-	// Pos is the position of the first argument, and of all arguments if the
-	// function is irate or idelta. For a subquery it is the zero range, as in
-	// Prometheus.
+	// Pos is the position of the first argument. For a subquery it is the zero
+	// range, as in Prometheus.
 	Pos posrange.PositionRange
 	// Annotations gets the warnings and infos. Never nil.
 	Annotations *Annotations
+
+	// scratch and resets are memory that calls use again.
+	scratch []float64
+	resets  []int32
 }
 
 // Scalar returns parameter i at a step.
 func (a *Args) Scalar(i, step int) float64 {
-	if v := a.Scalars[i]; len(v) > 1 {
-		return v[step]
-	}
-	return a.Scalars[i][0]
+	return at(a.Scalars[i], step)
 }
 
 // FloatSamples are the floats of a series in ascending order of time, without
