@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -123,7 +124,7 @@ func invalidQuantile(q float64) bool { return !(q >= 0 && q <= 1) }
 // does not look like a counter, or nil. byType looks at the label __type__, else
 // the name counts.
 func NonCounterInfo(metric labels.Labels, byType bool, pos posrange.PositionRange) error {
-	name := metric.Get(labels.MetricName)
+	name := metric.Get(model.MetricNameLabel)
 	switch {
 	case name == "":
 		return nil

@@ -112,7 +112,7 @@ func AbsentLabels(arg parser.Expr) labels.Labels {
 	fixed := map[string]bool{}
 	for _, m := range matchers {
 		switch {
-		case m.Name == labels.MetricName:
+		case m.Name == model.MetricNameLabel:
 		case m.Type == labels.MatchEqual && !fixed[m.Name]:
 			b.Set(m.Name, m.Value)
 			fixed[m.Name] = true
