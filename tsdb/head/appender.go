@@ -24,23 +24,18 @@ const maxTransactionSamples = 1 << 22
 type appender struct {
 	ctx       context.Context
 	head      *Head
-	items     []looseItem
+	items     []looseItem // each holds its series
 	exemplars []wal.Exemplar
 	metadata  []wal.Metadata
-	held      []*series
-	room      *appendRoom // what items and held lie in at first
+	held      []*series   // series of exemplars and metadata, and of refused samples
+	fresh     []*series   // series that the log may not have
+	room      *appendRoom // what items lie in at first
 	done      bool
-	// settled is a transaction that all readers see, window how late samples may
-	// be.
-	settled uint64
-	window  int64
+	window    int64 // how late samples may be, milliseconds
 }
 
 // appendRoom is the memory of a transaction, for the next one.
-type appendRoom struct {
-	items []looseItem
-	held  []*series
-}
+type appendRoom struct{ items []looseItem }
 
 // maxAppendRoom keeps a rare large transaction from pinning its memory.
 const maxAppendRoom = 1 << 14
@@ -50,10 +45,7 @@ var appendRooms = sync.Pool{New: func() any { return new(appendRoom) }}
 // Appender begins a transaction.
 func (h *Head) Appender(ctx context.Context) storage.Appender {
 	room := appendRooms.Get().(*appendRoom)
-	return &appender{
-		ctx: ctx, head: h, room: room, items: room.items[:0], held: room.held[:0],
-		settled: h.txns.settled(), window: h.window(),
-	}
+	return &appender{ctx: ctx, head: h, room: room, items: room.items[:0], window: h.window()}
 }
 
 func (a *appender) check() error {
@@ -78,13 +70,15 @@ func (a *appender) series(ref storage.SeriesRef, ls labels.Labels) (*series, err
 			return nil, err
 		}
 	}
-	a.held = append(a.held, s)
+	if !s.logged.Load() {
+		a.fresh = append(a.fresh, s)
+	}
 	return s, nil
 }
 
 // Append adds a float.
 func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, t int64, v float64) (storage.SeriesRef, error) {
-	return a.append(ref, ls, batch.Sample{T: t, V: v})
+	return a.append(ref, ls, &batch.Sample{T: t, V: v})
 }
 
 // AppendHistogram adds a histogram.
@@ -93,10 +87,10 @@ func (a *appender) AppendHistogram(ref storage.SeriesRef, ls labels.Labels, t in
 		return ref, err
 	}
 	cell := copyCell(0, h, fh)
-	return a.append(ref, ls, batch.Sample{T: t, H: cell.h, FH: cell.fh})
+	return a.append(ref, ls, &batch.Sample{T: t, H: cell.h, FH: cell.fh})
 }
 
-func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in batch.Sample) (storage.SeriesRef, error) {
+func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in *batch.Sample) (storage.SeriesRef, error) {
 	if err := a.head.await(a.ctx, in.T); err != nil {
 		return 0, err
 	}
@@ -117,16 +111,14 @@ func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in batch.Samp
 		s.share()
 		s.mu.Lock()
 	}
-	v, err := a.head.judgeLocked(s, &in, a.window)
-	if loose := s.looseLocked(); loose != nil {
-		loose.settle(a.settled) // here, since a commit keeps others waiting
-	}
+	v, err := a.head.judgeLocked(s, in, a.window)
 	s.mu.Unlock()
 	if v == verdictRefused {
+		a.held = append(a.held, s)
 		a.head.metrics.refuse(err)
 		return s.ref, fmt.Errorf("%s at %d: %w", a.head.reg.labels(s), in.T, err)
 	}
-	a.items = append(a.items, looseItem{series: s, sample: in})
+	a.items = append(a.items, newLooseItem(s, in))
 	return s.ref, nil
 }
 
@@ -136,10 +128,14 @@ func (a *appender) SetStartTime(ref storage.SeriesRef, t, st int64) error {
 		return storage.ErrClosed
 	}
 	n := len(a.items)
-	if n == 0 || a.items[n-1].series.ref != ref || a.items[n-1].sample.T != t {
+	if n == 0 || a.items[n-1].series.ref != ref || a.items[n-1].t != t {
 		return fmt.Errorf("%w: the sample before is not one of %d at %d", storage.ErrUnknownSeries, ref, t)
 	}
-	a.items[n-1].sample.ST = st
+	if it := &a.items[n-1]; it.more != nil {
+		it.more.st = st
+	} else if st != 0 {
+		it.more = &looseItemMore{st: st}
+	}
 	return nil
 }
 
@@ -153,6 +149,9 @@ func (a *appender) known(ref storage.SeriesRef) (*series, error) {
 		return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
 	}
 	a.held = append(a.held, s)
+	if !s.logged.Load() {
+		a.fresh = append(a.fresh, s)
+	}
 	return s, nil
 }
 
@@ -184,35 +183,28 @@ func (a *appender) Commit() error {
 	}
 	defer a.head.done()
 	defer a.end()
+	var errs []error
 	if len(a.items)+len(a.metadata) > 0 {
-		err := a.head.transact(a.items, func(b *wal.Batch) { a.logRest(b) })
+		refused, err := a.head.transact(a.items, a.fresh, a.logMetadata)
 		if err != nil {
 			return a.head.logError(err, "transaction")
 		}
+		errs = a.head.refusalErrors(a.items, refused)
 	}
 	for i := range a.metadata {
 		if s := a.head.reg.byRef(a.metadata[i].Series); s != nil {
 			a.head.setMetadata(s, a.metadata[i].Metadata)
 		}
 	}
-	var errs []error
-	for i := range a.items {
-		it := &a.items[i]
-		if it.verdict == verdictRefused && !errors.Is(errors.Join(errs...), it.err) {
-			errs = append(errs, fmt.Errorf("%s at %d: %w", a.head.reg.labels(it.series), it.sample.T, it.err))
-		}
-	}
 	errs = append(errs, a.head.addExemplars(a.exemplars))
 	return errors.Join(errs...)
 }
 
-// logRest puts the metadata into the log, behind the definitions of its series.
-func (a *appender) logRest(b *wal.Batch) {
-	if len(a.metadata) == 0 {
-		return
+// logMetadata puts the metadata into the log.
+func (a *appender) logMetadata(b *wal.Batch) {
+	if len(a.metadata) > 0 {
+		b.Metadata(a.metadata)
 	}
-	b.Columns(0, a.head.definitions(a.held))
-	b.Metadata(a.metadata)
 }
 
 // Rollback forgets everything.
@@ -225,14 +217,16 @@ func (a *appender) Rollback() error {
 }
 
 func (a *appender) end() {
+	for i := range a.items {
+		a.items[i].series.release()
+	}
 	for _, s := range a.held {
 		s.release()
 	}
 	clear(a.items)
-	clear(a.held)
 	if len(a.items) <= maxAppendRoom {
-		*a.room = appendRoom{a.items, a.held}
+		a.room.items = a.items
 		appendRooms.Put(a.room)
 	}
-	a.done, a.room, a.items, a.exemplars, a.metadata, a.held = true, nil, nil, nil, nil, nil
+	a.done, a.room, a.items, a.exemplars, a.metadata, a.held, a.fresh = true, nil, nil, nil, nil, nil, nil
 }

@@ -348,7 +348,7 @@ func (c *columnBuffer) appendLoose(out []wal.Sample, ref storage.SeriesRef, time
 func (c *checkpointer) loose(ctx context.Context) error {
 	h := c.head
 	h.txns.commit.Lock() // a transaction that is logged already is published first
-	txn := h.txns.next() - 1
+	txn := h.txns.last()
 	h.txns.commit.Unlock()
 	var err error
 	var out []wal.Sample

@@ -229,10 +229,13 @@ func (h *Head) acquire(ls labels.Labels) (s *series, created bool, err error) {
 }
 
 // observeTime widens the head's range.
-func (h *Head) observeTime(t int64) {
-	for low := h.minTime.Load(); t < low && !h.minTime.CompareAndSwap(low, t); low = h.minTime.Load() {
+func (h *Head) observeTime(t int64) { h.observe(t, t) }
+
+// observe widens the head's range so that it has low and high.
+func (h *Head) observe(low, high int64) {
+	for now := h.minTime.Load(); low < now && !h.minTime.CompareAndSwap(now, low); now = h.minTime.Load() {
 	}
-	for high := h.maxTime.Load(); t > high && !h.maxTime.CompareAndSwap(high, t); high = h.maxTime.Load() {
+	for now := h.maxTime.Load(); high > now && !h.maxTime.CompareAndSwap(now, high); now = h.maxTime.Load() {
 	}
 }
 
@@ -287,7 +290,4 @@ func (h *Head) MaxTime() int64 { return h.maxTime.Load() }
 
 // ObserveNewest tells the head the time of the newest sample in blocks, from
 // which the out-of-order window counts.
-func (h *Head) ObserveNewest(t int64) {
-	for high := h.maxTime.Load(); t > high && !h.maxTime.CompareAndSwap(high, t); high = h.maxTime.Load() {
-	}
-}
+func (h *Head) ObserveNewest(t int64) { h.observe(maxTime, t) }

@@ -9,52 +9,32 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/batch"
 )
 
-// looseRows is how many samples of a series stay as they came; more are sealed, into
-// the run or a chunk.
+// looseRows is how many samples of a series that do not fit into its run wait before
+// they are sealed into chunks.
 const looseRows = 16
 
 // loose is the samples of a series that came one by one: a group of one, with a
-// timeline of its own. Samples are kept in the order of arrival; reading sorts
-// what came late. It is guarded by series.mu. A nil loose has no samples.
+// timeline of its own. A float that is newer than the run goes there, anything else
+// to the tail. It is guarded by series.mu. A nil loose has no samples.
 type loose struct {
-	// chunks is sealed samples. The slice is replaced when entries other than
-	// new ones at the end change, since readers keep it.
+	// chunks is sealed samples, which all readers see. The slice is replaced when
+	// entries other than new ones at the end change, since readers keep it.
 	chunks []looseChunk
-	// run is the floats sealed last.
-	run looseRun
-	// times and values are the samples that are not sealed. They are appended
-	// to or replaced, never changed in place before the last published sample.
-	times  []int64
-	values []float64
-	// more is there if a sample has a histogram or start timestamp.
-	more *looseMore
-	// settled samples from the front are visible to all readers, those up to
-	// marks[i].end to readers of transaction marks[i].txn and later ones.
-	settled int
-	marks   []mark
-	// settledTxn is the last transaction of the settled samples, or a later one
-	// that all readers see.
-	settledTxn uint64
+	run    looseRun
+	// tail is samples in the order of arrival. It is appended to or replaced,
+	// never changed in place, since readers keep it.
+	tail []looseSample
 	// last is the sample that was added last, if it is a histogram.
 	last *batch.Sample
-	// late says that times is not ascending.
-	late bool
 }
 
-// looseMore has what few samples have; both slices are as long as
-// loose.times.
-type looseMore struct {
-	cells  []histogramCell // with neither histogram for a float
-	starts []int64
-}
-
-// mark says that the samples up to end came with transaction txn or earlier.
-type mark struct {
+// looseSample is a sample of the tail with its transaction.
+type looseSample struct {
+	batch.Sample
 	txn uint64
-	end int
 }
 
-func (l *loose) empty() bool { return l == nil || len(l.chunks)+int(l.run.rows)+len(l.times) == 0 }
+func (l *loose) empty() bool { return l == nil || len(l.chunks)+int(l.run.rows)+len(l.tail) == 0 }
 
 // sealed yields the chunks, and the run as one.
 func (l *loose) sealed(yield func(*looseChunk) bool) {
@@ -68,67 +48,101 @@ func (l *loose) sealed(yield func(*looseChunk) bool) {
 	}
 }
 
-// add appends a sample of a transaction.
-func (l *loose) add(s *batch.Sample, txn uint64) {
-	n := len(l.times)
-	if n > 0 && s.T < l.times[n-1] {
-		l.late = true
-	}
-	if l.last = nil; s.Kind() != storage.KindFloat {
+// add appends a sample of a transaction. All readers see the transactions up to
+// settled.
+func (l *loose) add(s *batch.Sample, txn, settled uint64) {
+	if s.ST == 0 && s.Kind() == storage.KindFloat {
+		if l.last = nil; l.addFloat(s.T, s.V, txn, settled) {
+			return
+		}
+	} else if l.last = nil; s.Kind() != storage.KindFloat {
 		last := *s
 		l.last = &last
 	}
-	l.times, l.values = append(l.times, s.T), append(l.values, s.V)
-	if l.more == nil && (s.ST != 0 || s.Kind() != storage.KindFloat) {
-		l.more = &looseMore{cells: make([]histogramCell, n, n+1), starts: make([]int64, n, n+1)}
+	// Those before it came earlier, nearly always: they are settled, too.
+	if n := len(l.tail); n >= looseRows && l.tail[looseRows-1].txn <= settled {
+		l.seal(settled)
 	}
-	if l.more != nil {
-		l.more.cells = append(l.more.cells, histogramCell{h: s.H, fh: s.FH})
-		l.more.starts = append(l.more.starts, s.ST)
-	}
-	if m := len(l.marks); m > 0 && l.marks[m-1].txn == txn {
-		l.marks[m-1].end = n + 1
-		return
-	}
-	l.marks = append(l.marks, mark{txn, n + 1})
+	l.tail = append(l.tail, looseSample{*s, txn})
 }
 
-// takeBack removes the samples of the last transaction, which is not published.
-func (l *loose) takeBack(txn uint64) {
-	n := len(l.marks)
-	if n == 0 || l.marks[n-1].txn != txn {
-		return
+// addNewest is add for a float without a start timestamp that is newer than all of
+// the series.
+func (l *loose) addNewest(t int64, v float64, txn, settled uint64) {
+	if l.last = nil; !l.addFloat(t, v, txn, settled) {
+		l.add(&batch.Sample{T: t, V: v}, txn, settled)
 	}
-	l.marks = l.marks[:n-1]
-	end := l.visible(allVisible - 1)
-	l.times, l.values = l.times[:end], l.values[:end]
-	if l.more != nil {
-		l.more = &looseMore{cells: l.more.cells[:end], starts: l.more.starts[:end]}
-	}
-	l.late, l.last = !slices.IsSorted(l.times), nil
 }
 
-// visible returns how many of the samples that are not sealed a reader of
-// transaction txn sees.
-func (l *loose) visible(txn uint64) int {
-	if txn == allVisible {
-		return len(l.times)
+// addFloat appends a float without a start timestamp to the run. It fails if the run
+// cannot have it: such a sample goes to the tail.
+func (l *loose) addFloat(t int64, v float64, txn, settled uint64) bool {
+	r := &l.run
+	if r.rows >= chunkRows && r.txn <= settled {
+		l.encodeRun()
 	}
-	for i := len(l.marks) - 1; i >= 0; i-- {
-		if l.marks[i].txn <= txn {
-			return l.marks[i].end
+	if r.rows == 0 {
+		if newest, ok := l.newest(); ok && t <= newest {
+			return false
 		}
+	} else if t <= r.maxt || txn < r.txn || r.rows == math.MaxUint16 {
+		return false
 	}
-	return l.settled
+	r.add(t, v, txn, settled)
+	return true
 }
 
-// sample returns sample i of those that are not sealed.
-func (l *loose) sample(i int) batch.Sample {
-	s := batch.Sample{T: l.times[i], V: l.values[i]}
-	if l.more != nil {
-		s.ST, s.H, s.FH = l.more.starts[i], l.more.cells[i].h, l.more.cells[i].fh
+// encodeRun makes chunks of the run, whose samples all readers see.
+func (l *loose) encodeRun() {
+	room := chunkRooms.Get().(*chunkRoom)
+	defer chunkRooms.Put(room)
+	var err error
+	room.times, room.values, err = unpack(room.times[:0], room.values[:0], &l.run.looseChunk)
+	if err != nil {
+		l.closeRun() // whoever reads it is told
+		return
 	}
-	return s
+	txn := l.run.txn
+	l.run = looseRun{marks: l.run.marks[:0]}
+	var made []looseChunk
+	times, values := room.times, room.values
+	for len(times) >= chunkRows {
+		made = appendChunk(made, &storage.Batch{Times: times[:chunkRows], Values: values[:chunkRows]}, txn)
+		times, values = times[chunkRows:], values[chunkRows:]
+	}
+	for i, t := range times {
+		l.run.add(t, values[i], txn, txn)
+	}
+	// Short chunks stay at the end, where more join them.
+	short := 0
+	for short < len(l.chunks) && l.chunks[len(l.chunks)-1-short].rows < chunkRows {
+		short++
+	}
+	if short > 0 {
+		l.chunks = slices.Insert(slices.Clone(l.chunks), len(l.chunks)-short, made...)
+	} else {
+		l.chunks = append(l.chunks, made...)
+	}
+}
+
+// closeRun makes the run a chunk of its own as it is.
+func (l *loose) closeRun() {
+	if l.run.rows > 0 {
+		l.chunks = append(l.chunks, l.run.looseChunk)
+		l.run = looseRun{}
+	}
+}
+
+// takeBack removes the samples of a transaction that is not published: there are none
+// in chunks.
+func (l *loose) takeBack(txn uint64) error {
+	keep := func(_ int64, with uint64) bool { return with != txn }
+	run, err := l.run.filter(minTime, maxTime, keep)
+	if err == nil {
+		l.run = run
+	}
+	l.tail, l.last = l.filterTail(minTime, maxTime, keep), nil
+	return err
 }
 
 // newest returns the time of the newest sample, published or not.
@@ -137,8 +151,8 @@ func (l *loose) newest() (t int64, ok bool) {
 		return 0, false
 	}
 	t = math.MinInt64
-	for _, ts := range l.times {
-		t = max(t, ts)
+	for i := range l.tail {
+		t = max(t, l.tail[i].T)
 	}
 	for c := range l.sealed {
 		t = max(t, c.maxt)
@@ -151,8 +165,10 @@ func (l *loose) find(t int64) (s batch.Sample, ok bool, err error) {
 	if l == nil {
 		return s, false, nil
 	}
-	if i := slices.Index(l.times, t); i >= 0 {
-		return l.sample(i), true, nil
+	for i := range l.tail {
+		if l.tail[i].T == t {
+			return l.tail[i].Sample, true, nil
+		}
 	}
 	for c := range l.sealed {
 		if t < c.mint || t > c.maxt {
@@ -169,84 +185,33 @@ func (l *loose) find(t int64) (s batch.Sample, ok bool, err error) {
 	return s, false, nil
 }
 
-// settle takes note that all readers see the transactions up to txn, and seals
-// what can be sealed if there is enough of it.
-func (l *loose) settle(txn uint64) {
-	n := 0
-	for n < len(l.marks) && l.marks[n].txn <= txn {
-		l.settled, l.settledTxn = l.marks[n].end, l.marks[n].txn
-		n++
-	}
-	l.marks = slices.Delete(l.marks, 0, n)
-	if l.settled >= looseRows {
-		l.seal(txn)
-	}
-}
+func byTime(a, b batch.Sample) int { return cmp.Compare(a.T, b.T) }
 
 // sortLate sorts samples that did not come in order. Which of them had their
 // counter reset hints from the sample that is now before them is lost.
 func sortLate(samples []batch.Sample) {
-	slices.SortStableFunc(samples, func(a, b batch.Sample) int { return cmp.Compare(a.T, b.T) })
+	slices.SortStableFunc(samples, byTime)
 	for i := range samples {
 		samples[i].ForgetReset()
 	}
 }
 
-// seal encodes the settled samples. What stays moves to new memory, since
-// readers have the old one.
-func (l *loose) seal(txn uint64) {
-	n := l.settled
-	if l.more == nil && !l.late && (l.run.rows == 0 || l.times[0] > l.run.maxt) {
-		l.sealFloats(l.times[:n], l.values[:n], txn)
-	} else {
-		samples := make([]batch.Sample, n)
-		for i := range samples {
-			samples[i] = l.sample(i)
-		}
-		if l.late {
-			sortLate(samples)
-		}
-		l.closeRun()
-		l.chunks = mergeChunks(appendChunks(l.chunks, samples, txn))
-	}
-	l.times, l.values = tail(l.times, n), tail(l.values, n)
-	if l.more != nil {
-		l.more = &looseMore{cells: slices.Clone(l.more.cells[n:]), starts: slices.Clone(l.more.starts[n:])}
-		if len(l.times) == 0 {
-			l.more = nil
+// seal encodes the samples of the tail that all readers see.
+func (l *loose) seal(settled uint64) {
+	var samples []batch.Sample
+	var kept []looseSample
+	txn := uint64(0)
+	for i := range l.tail {
+		if s := &l.tail[i]; s.txn <= settled {
+			samples, txn = append(samples, s.Sample), max(txn, s.txn)
+		} else {
+			kept = append(kept, *s)
 		}
 	}
-	for i := range l.marks {
-		l.marks[i].end -= n
+	if l.tail = kept; !slices.IsSortedFunc(samples, byTime) {
+		sortLate(samples)
 	}
-	l.settled, l.late = 0, !slices.IsSorted(l.times)
-}
-
-// sealFloats adds floats without start timestamps, ascending in time and newer than
-// the run, to the run, and encodes it whenever it has enough for a chunk.
-func (l *loose) sealFloats(times []int64, values []float64, txn uint64) {
-	for len(times) > 0 {
-		n := min(len(times), chunkRows-int(l.run.rows))
-		l.run.add(times[:n], values[:n], txn)
-		times, values = times[n:], values[n:]
-		if l.run.rows == chunkRows {
-			l.chunks = l.run.encode(l.chunks)
-		}
-	}
-}
-
-// closeRun makes the run a chunk of its own, since something else follows.
-func (l *loose) closeRun() {
-	if l.run.rows > 0 {
-		l.chunks = append(l.chunks, l.run.looseChunk)
-		l.run = looseRun{}
-	}
-}
-
-// tail returns a copy of s without the first n elements, with room for as many as
-// are sealed at once.
-func tail[T any](s []T, n int) []T {
-	return append(make([]T, 0, max(len(s)-n, looseRows)), s[n:]...)
+	l.chunks = mergeChunks(appendChunks(l.chunks, samples, txn))
 }
 
 // filter keeps the samples that keep says, and reports whether any went. The
@@ -265,28 +230,20 @@ func (l *loose) filter(mint, maxt int64, keep func(t int64, txn uint64) bool) (b
 	}
 	changed = changed || run.rows != l.run.rows
 	l.chunks, l.run = chunks, run
-	var kept []batch.Sample
-	var txns []uint64
-	txn, m := uint64(0), 0
-	for i := range l.times {
-		for i >= l.settled && m < len(l.marks) && i >= l.marks[m].end {
-			m++
-		}
-		if txn = l.settledTxn; i >= l.settled && m < len(l.marks) {
-			txn = l.marks[m].txn
-		}
-		if keep(l.times[i], txn) {
-			kept, txns = append(kept, l.sample(i)), append(txns, txn)
-		}
+	if tail := l.filterTail(mint, maxt, keep); len(tail) < len(l.tail) {
+		changed, l.tail = true, tail
 	}
-	if len(kept) == len(l.times) {
-		return changed, nil
+	if changed {
+		l.last = nil
 	}
-	*l = loose{chunks: l.chunks, run: l.run}
-	for i := range kept {
-		l.add(&kept[i], txns[i])
-	}
-	return true, nil
+	return changed, nil
+}
+
+// filterTail returns the tail with the samples that keep says, as new memory.
+func (l *loose) filterTail(mint, maxt int64, keep func(t int64, txn uint64) bool) []looseSample {
+	return slices.DeleteFunc(slices.Clone(l.tail), func(s looseSample) bool {
+		return s.T >= mint && s.T <= maxt && !keep(s.T, s.txn)
+	})
 }
 
 // after returns the samples of l after those of older, which all readers may see. It
@@ -295,9 +252,8 @@ func (l *loose) after(older *loose) *loose {
 	if l.empty() {
 		return older
 	}
-	if len(older.times) > 0 {
-		older.settled = len(older.times)
-		older.seal(0)
+	if len(older.tail) > 0 {
+		older.seal(allVisible)
 	}
 	older.closeRun()
 	l.chunks = slices.Concat(older.chunks, l.chunks)
@@ -307,8 +263,8 @@ func (l *loose) after(older *loose) *loose {
 // oldest returns the time of the oldest sample.
 func (l *loose) oldest() int64 {
 	t := int64(math.MaxInt64)
-	for _, ts := range l.times {
-		t = min(t, ts)
+	for i := range l.tail {
+		t = min(t, l.tail[i].T)
 	}
 	for c := range l.sealed {
 		t = min(t, c.mint)

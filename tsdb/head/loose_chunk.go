@@ -102,7 +102,7 @@ func (c *looseChunk) decode(b *storage.Batch) error {
 	b.Values, b.Histograms, b.FloatHistograms = b.Values[:0], b.Histograms[:0], b.FloatHistograms[:0]
 	if c.packed {
 		var err error
-		b.Times, b.Values, err = unpack(make([]int64, 0, c.rows), b.Values, c.mint, c.data)
+		b.Times, b.Values, err = unpack(make([]int64, 0, c.rows), b.Values, c)
 		return err
 	}
 	times, rest, err := encoding.DecodeTimes(make([]int64, 0, c.rows), c.data)
@@ -210,12 +210,12 @@ func filterChunks(chunks []looseChunk, mint, maxt int64, keep func(int64, uint64
 	return out, changed, nil
 }
 
-// looseView is what a reader sees of the loose samples of a series.
+// looseView is what a reader of transaction txn sees of the loose samples of a
+// series.
 type looseView struct {
 	chunks []looseChunk
-	tail   storage.Batch // not sealed, arrival order, kinds mixed
-	cells  []histogramCell
-	late   bool
+	tail   []looseSample // in the order of arrival, with some that the reader does not see
+	txn    uint64
 }
 
 // view takes what a reader of transaction txn sees. The caller holds the
@@ -224,14 +224,11 @@ func (l *loose) view(txn uint64) looseView {
 	if l.empty() {
 		return looseView{}
 	}
-	n := l.visible(txn)
-	v := looseView{chunks: l.chunks, late: l.late}
+	v := looseView{chunks: l.chunks, tail: l.tail, txn: txn}
 	if l.run.rows > 0 {
-		v.chunks = append(l.chunks[:len(l.chunks):len(l.chunks)], l.run.looseChunk)
-	}
-	v.tail.Times, v.tail.Values = l.times[:n:n], l.values[:n:n]
-	if l.more != nil {
-		v.tail.StartTimes, v.cells = l.more.starts[:n:n], l.more.cells[:n:n]
+		if c := l.run.view(txn); c.rows > 0 {
+			v.chunks = append(l.chunks[:len(l.chunks):len(l.chunks)], c)
+		}
 	}
 	return v
 }
@@ -239,8 +236,8 @@ func (l *loose) view(txn uint64) looseView {
 // overlaps reports whether there is a sample in the range. It decodes chunks
 // that reach across the range without ending in it.
 func (v *looseView) overlaps(mint, maxt int64) bool {
-	for _, t := range v.tail.Times {
-		if t >= mint && t <= maxt {
+	for i := range v.tail {
+		if s := &v.tail[i]; s.T >= mint && s.T <= maxt && s.txn <= v.txn {
 			return true
 		}
 	}
@@ -294,17 +291,12 @@ func (v *looseView) iterators(mint, maxt int64) []storage.BatchIterator {
 // tailSamples returns the samples that are not sealed, in order.
 func (v *looseView) tailSamples(mint, maxt int64) []batch.Sample {
 	var out []batch.Sample
-	for i, t := range v.tail.Times {
-		if t < mint || t > maxt {
-			continue
+	for i := range v.tail {
+		if s := &v.tail[i]; s.T >= mint && s.T <= maxt && s.txn <= v.txn {
+			out = append(out, s.Sample)
 		}
-		s := batch.Sample{T: t, V: v.tail.Values[i]}
-		if v.cells != nil {
-			s.ST, s.H, s.FH = v.tail.StartTimes[i], v.cells[i].h, v.cells[i].fh
-		}
-		out = append(out, s)
 	}
-	if v.late {
+	if !slices.IsSortedFunc(out, byTime) {
 		sortLate(out)
 	}
 	return out

@@ -9,9 +9,10 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
 
-// looseRun is where floats without start timestamps wait until there are enough of
-// them for a chunk: quick to write and to read, and larger than what it becomes. It
-// is in memory only. The samples are ascending; for each of them:
+// looseRun is where floats without start timestamps are put, and stay until there are
+// enough of them for a chunk that all readers see: quick to write and to read, and
+// larger than what it becomes. It is in memory only. The samples are ascending, in
+// their times and in their transactions; for each of them:
 //
 //	time   varint: by how much the difference to the time before (of the first
 //	       sample: to mint) exceeds the difference before that one, at first 0
@@ -28,41 +29,75 @@ type looseRun struct {
 	looseChunk
 	packer packer
 	// marks says with which transaction, or an earlier one, the samples up to an
-	// end came.
+	// end came. That is exact for samples that not all readers see.
 	marks []mark
 }
 
-// add appends samples of transactions up to txn.
-func (r *looseRun) add(times []int64, values []float64, txn uint64) {
+// mark says that the samples up to end came with transaction txn, or earlier.
+type mark struct {
+	txn uint64
+	end int
+}
+
+// markRows is about how many samples have one mark, once all readers see them.
+const markRows = 16
+
+// firstRunBytes is the room of a run to begin with.
+const firstRunBytes = 64
+
+// add appends a sample. All readers see the transactions up to settled.
+func (r *looseRun) add(t int64, v float64, txn, settled uint64) {
 	if r.rows == 0 {
-		r.looseChunk = looseChunk{mint: times[0], kind: storage.KindFloat, packed: true}
-		r.packer, r.marks = packer{last: times[0]}, r.marks[:0]
+		r.looseChunk = looseChunk{mint: t, kind: storage.KindFloat, packed: true, data: make([]byte, 0, firstRunBytes)}
+		r.packer, r.marks = packer{last: t}, r.marks[:0]
 	}
-	for i, t := range times {
-		r.data = r.packer.append(r.data, t, values[i])
-	}
-	r.rows += uint16(len(times))
-	r.maxt, r.txn = times[len(times)-1], max(r.txn, txn)
-	if m := len(r.marks); m > 0 && r.marks[m-1].txn == txn {
-		r.marks[m-1].end = int(r.rows)
+	r.data = r.packer.append(r.data, t, v)
+	r.rows++
+	r.maxt, r.txn = t, txn
+	n := len(r.marks) - 1
+	if n >= 0 && r.marks[n].txn == txn {
+		r.marks[n].end++
 		return
+	}
+	if n > 0 && r.marks[n].txn <= settled && r.marks[n].end-r.start(n-1) <= markRows {
+		r.marks[n-1] = r.marks[n]
+		r.marks = r.marks[:n]
 	}
 	r.marks = append(r.marks, mark{txn, int(r.rows)})
 }
 
-// encode appends the run to the chunks as one of them, and empties it.
-func (r *looseRun) encode(chunks []looseChunk) []looseChunk {
-	room := chunkRooms.Get().(*chunkRoom)
-	times, values, err := unpack(room.times[:0], room.values[:0], r.mint, r.data)
-	if err == nil {
-		chunks = appendChunk(chunks, &storage.Batch{Times: times, Values: values}, r.txn)
-	} else {
-		chunks = append(chunks, r.looseChunk) // whoever reads it is told
+// start returns where the samples of a mark begin.
+func (r *looseRun) start(m int) int {
+	if m == 0 {
+		return 0
 	}
-	room.times, room.values = times, values
-	chunkRooms.Put(room)
-	r.looseChunk = looseChunk{}
-	return chunks
+	return r.marks[m-1].end
+}
+
+// view returns what a reader of transaction txn sees of the run.
+func (r *looseRun) view(txn uint64) looseChunk {
+	if r.txn <= txn {
+		return r.looseChunk
+	}
+	c := r.looseChunk
+	c.rows = 0
+	for _, m := range r.marks {
+		if m.txn > txn {
+			break
+		}
+		c.rows, c.txn = uint16(m.end), m.txn
+	}
+	if c.rows == 0 {
+		return c
+	}
+	room := chunkRooms.Get().(*chunkRoom)
+	defer chunkRooms.Put(room)
+	var err error
+	room.times, room.values, err = unpack(room.times[:0], room.values[:0], &c)
+	if err == nil { // else whoever reads it is told
+		c.maxt = room.times[len(room.times)-1]
+	}
+	return c
 }
 
 // filter returns the run with the samples that keep says: see loose.filter.
@@ -70,7 +105,7 @@ func (r *looseRun) filter(mint, maxt int64, keep func(t int64, txn uint64) bool)
 	if r.rows == 0 || r.maxt < mint || r.mint > maxt {
 		return *r, nil
 	}
-	times, values, err := unpack(nil, nil, r.mint, r.data)
+	times, values, err := unpack(nil, nil, &r.looseChunk)
 	if err != nil {
 		return *r, err
 	}
@@ -81,7 +116,7 @@ func (r *looseRun) filter(mint, maxt int64, keep func(t int64, txn uint64) bool)
 			m++
 		}
 		if txn := r.marks[m].txn; keep(times[i], txn) {
-			kept.add(times[i:i+1], values[i:i+1], txn)
+			kept.add(times[i], values[i], txn, 0)
 		}
 	}
 	if kept.rows == r.rows {
@@ -118,10 +153,11 @@ func (p *packer) append(dst []byte, t int64, v float64) []byte {
 	return binary.AppendVarint(dst, diff)
 }
 
-// unpack appends the samples of a packed run that begins at mint.
-func unpack(times []int64, values []float64, mint int64, src []byte) ([]int64, []float64, error) {
-	last, step, bits, integer := mint, int64(0), uint64(0), int64(0)
-	for len(src) > 0 {
+// unpack appends the samples of a packed chunk.
+func unpack(times []int64, values []float64, c *looseChunk) ([]int64, []float64, error) {
+	last, step, bits, integer := c.mint, int64(0), uint64(0), int64(0)
+	src := c.data
+	for range c.rows {
 		d, n := binary.Varint(src)
 		if n <= 0 {
 			return times, values, fmt.Errorf("%w: time of a packed sample", encoding.ErrCorrupt)

@@ -27,8 +27,15 @@ var packedSeeds = []struct {
 
 func packed(times []int64, values []float64) []byte {
 	var r looseRun
-	r.add(times, values, 1)
+	for i, t := range times {
+		r.add(t, values[i], 1, 0)
+	}
 	return r.data
+}
+
+// unpackAll unpacks a run of so many rows.
+func unpackAll(mint int64, data []byte, rows uint16) ([]int64, []float64, error) {
+	return unpack(nil, nil, &looseChunk{mint: mint, data: data, rows: rows})
 }
 
 func sameFloats(a, b []float64) bool {
@@ -41,12 +48,12 @@ func TestPackedRun(t *testing.T) {
 		if got := hex.EncodeToString(data); got != tc.golden {
 			t.Errorf("%s: packed as %s, want %s", tc.name, got, tc.golden)
 		}
-		times, values, err := unpack(nil, nil, tc.times[0], data)
+		times, values, err := unpackAll(tc.times[0], data, uint16(len(tc.times)))
 		if err != nil || !slices.Equal(times, tc.times) || !sameFloats(values, tc.values) {
 			t.Errorf("%s: unpacked %v %v, %v", tc.name, times, values, err)
 		}
 		for n := range data {
-			if times, _, err := unpack(nil, nil, tc.times[0], data[:n]); err == nil && len(times) >= len(tc.times) {
+			if times, _, err := unpackAll(tc.times[0], data[:n], uint16(len(tc.times))); err == nil {
 				t.Errorf("%s: %d of %d bytes have all %d samples", tc.name, n, len(data), len(times))
 			}
 		}
@@ -56,10 +63,10 @@ func TestPackedRun(t *testing.T) {
 // FuzzUnpack reads anything, and finds what it read again in what it packs.
 func FuzzUnpack(f *testing.F) {
 	for _, s := range packedSeeds {
-		f.Add(s.times[0], packed(s.times, s.values))
+		f.Add(s.times[0], packed(s.times, s.values), uint16(len(s.times)))
 	}
-	f.Fuzz(func(t *testing.T, mint int64, data []byte) {
-		times, values, err := unpack(nil, nil, mint, data)
+	f.Fuzz(func(t *testing.T, mint int64, data []byte, rows uint16) {
+		times, values, err := unpackAll(mint, data, rows)
 		if len(times) != len(values) {
 			t.Fatalf("%d times, %d values", len(times), len(values))
 		}
@@ -67,7 +74,7 @@ func FuzzUnpack(f *testing.F) {
 			return
 		}
 		data = packed(times, values)
-		again, floats, err := unpack(nil, nil, times[0], data)
+		again, floats, err := unpackAll(times[0], data, rows)
 		if err != nil || !slices.Equal(again, times) || !sameFloats(floats, values) {
 			t.Fatalf("packed %v %v, unpacked %v %v, %v", times, values, again, floats, err)
 		}
@@ -82,8 +89,7 @@ func TestRunGrowsBehindReaders(t *testing.T) {
 	add := func(n int) {
 		for range n {
 			at := int64(len(views)+1) * 1000
-			l.add(&batch.Sample{T: at, V: float64(at) / 3}, uint64(at))
-			l.settle(uint64(at))
+			l.add(&batch.Sample{T: at, V: float64(at) / 3}, uint64(at), uint64(at-1000))
 			views = append(views, l.view(uint64(at)))
 		}
 	}
@@ -131,8 +137,7 @@ func TestLateSamplesOfRun(t *testing.T) {
 		if i/looseRows%4 == 3 {
 			at -= 1005
 		}
-		l.add(&batch.Sample{T: at, V: float64(i)}, 1)
-		l.settle(1)
+		l.add(&batch.Sample{T: at, V: float64(i)}, 1, 1)
 	}
 	v := l.view(1)
 	got, err := batch.Collect(batch.Merge(v.iterators(minTime, maxTime)...))

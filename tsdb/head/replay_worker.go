@@ -280,8 +280,7 @@ func (w *replayWorker) looseSamples(payload []byte) (err error) {
 		if _, ok, err := l.find(in.T); ok || err != nil {
 			continue // a checkpoint had it already
 		}
-		l.add(&batch.Sample{T: in.T, ST: in.StartTime, V: in.Value, H: in.Histogram, FH: in.FloatHistogram}, 0)
-		l.settle(0)
+		l.add(&batch.Sample{T: in.T, ST: in.StartTime, V: in.Value, H: in.Histogram, FH: in.FloatHistogram}, 0, 0)
 		w.head.observeTime(in.T)
 	}
 	return lostError(lost, "the series of samples")

@@ -118,8 +118,8 @@ func (h *Head) NextTime(from int64) int64 {
 		if loose.empty() {
 			return true
 		}
-		for _, t := range loose.times {
-			if t >= from {
+		for i := range loose.tail {
+			if t := loose.tail[i].T; t >= from {
 				next = min(next, t)
 			}
 		}

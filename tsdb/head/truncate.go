@@ -20,7 +20,7 @@ func (h *Head) Drain(ctx context.Context) error { return h.txns.drain(ctx) }
 func (h *Head) LastTransaction() uint64 {
 	h.txns.commit.Lock()
 	defer h.txns.commit.Unlock()
-	return h.txns.next() - 1
+	return h.txns.last()
 }
 
 // Truncate removes what is older than t: rows of groups, and loose samples of

@@ -4,31 +4,34 @@ import (
 	"context"
 	"math"
 	"sync"
-
-	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
 // transactions orders the commits of appenders and says what a reader may see
 // of them. A transaction has a number; its samples carry it and are invisible
 // until the transaction is published, then visible to readers that begin
-// afterwards. Rows of groups need none of this: see groupView.
+// afterwards. Transactions are committed side by side and published in the order
+// of their numbers. Rows of groups need none of this: see groupView.
 type transactions struct {
-	// commit is held from the first sample of a transaction being put into a
-	// series until the transaction is published or taken back, so transactions
-	// follow each other one by one.
-	commit sync.Mutex
-	// samples is scratch memory of transact, guarded by commit.
-	samples []wal.Sample
+	// commit is held for reading by a transaction from before it has a number
+	// until it has ended; for writing by those who must not find one halfway.
+	commit sync.RWMutex
 
 	mu struct {
 		sync.Mutex
-		published uint64
+		// begun is the last number given out. Those up to published have ended,
+		// and those in ended, which are greater.
+		begun, published uint64
+		ended            map[uint64]struct{}
+		// failed is the last transaction that was taken back.
+		failed uint64
 		// readers has the open readers, each with the last transaction it sees.
 		readers map[uint64]uint64
 		next    uint64 // the next reader's key
-		// ended is closed, and replaced, when a reader ends.
-		ended chan struct{}
+		// readerEnded is closed, and replaced, when a reader ends.
+		readerEnded chan struct{}
 	}
+	// advanced is signalled when published grows; its lock is mu.
+	advanced sync.Cond
 }
 
 // allVisible is the number that sees every transaction, also unpublished ones.
@@ -36,24 +39,70 @@ const allVisible = math.MaxUint64
 
 func newTransactions() *transactions {
 	t := &transactions{}
+	t.mu.ended = map[uint64]struct{}{}
 	t.mu.readers = map[uint64]uint64{}
-	t.mu.ended = make(chan struct{})
+	t.mu.readerEnded = make(chan struct{})
+	t.advanced.L = &t.mu
 	return t
 }
 
-// next returns the number for the transaction that is being committed. The
-// caller holds commit.
-func (t *transactions) next() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.mu.published + 1
+// turn is the number of a transaction, and what was when it got it.
+type turn struct {
+	txn uint64
+	// settled is a transaction that every open and every future reader sees,
+	// published the last one that had ended, like all before it.
+	settled, published uint64
 }
 
-// publish makes the transaction visible. The caller holds commit.
-func (t *transactions) publish(n uint64) {
+// begin gives a transaction its number. The caller holds commit for reading.
+func (t *transactions) begin() turn {
 	t.mu.Lock()
-	t.mu.published = n
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	t.mu.begun++
+	return turn{txn: t.mu.begun, settled: t.settledLocked(), published: t.mu.published}
+}
+
+// end says that a transaction is in the log, or that nothing is left of it, and
+// returns when it and those before it have ended: then readers see it.
+func (t *transactions) end(txn uint64, failed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if failed {
+		t.mu.failed = max(t.mu.failed, txn)
+	}
+	t.mu.ended[txn] = struct{}{}
+	for {
+		if _, ok := t.mu.ended[t.mu.published+1]; !ok {
+			break
+		}
+		t.mu.published++
+		delete(t.mu.ended, t.mu.published)
+		t.advanced.Broadcast()
+	}
+	t.awaitLocked(txn)
+}
+
+// awaitLocked waits until the transactions up to txn have ended.
+func (t *transactions) awaitLocked(txn uint64) {
+	for t.mu.published < txn {
+		t.advanced.Wait()
+	}
+}
+
+// awaitBegun waits for the transactions that have begun, and reports whether one
+// later than published was taken back. The caller has ended its own.
+func (t *transactions) awaitBegun(published uint64) (failed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.awaitLocked(t.mu.begun)
+	return t.mu.failed > published
+}
+
+// last returns the last transaction. The caller holds commit for writing.
+func (t *transactions) last() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.published
 }
 
 // beginRead registers a reader and returns its key and the last transaction
@@ -71,15 +120,13 @@ func (t *transactions) endRead(key uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.mu.readers, key)
-	close(t.mu.ended)
-	t.mu.ended = make(chan struct{})
+	close(t.mu.readerEnded)
+	t.mu.readerEnded = make(chan struct{})
 }
 
-// settled returns the last transaction that every open and every future reader
+// settledLocked returns the last transaction that every open and every future reader
 // sees.
-func (t *transactions) settled() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *transactions) settledLocked() uint64 {
 	low := t.mu.published
 	for _, sees := range t.mu.readers {
 		low = min(low, sees)
@@ -92,7 +139,7 @@ func (t *transactions) drain(ctx context.Context) error {
 	t.mu.Lock()
 	until := t.mu.next
 	for t.anyBeforeLocked(until) {
-		ended := t.mu.ended
+		ended := t.mu.readerEnded
 		t.mu.Unlock()
 		select {
 		case <-ended:

@@ -20,8 +20,13 @@ type Batch struct {
 	buf     []byte // Framed records.
 	records []recordRef
 	rows    []*RowEncoder
-	packed  []byte // Scratch memory of pack.
-	err     error  // Of encoding, or of a commit led by another goroutine.
+	packed  []byte   // Scratch memory of pack.
+	samples struct { // The record that Sample appends to.
+		sampleEncoder
+		open  bool
+		start int
+	}
+	err error // Of encoding, or of a commit led by another goroutine.
 
 	firstNumber int
 	last        Sequence
@@ -131,12 +136,46 @@ func (b *Batch) Row(enc *RowEncoder, row *storage.Row) {
 
 // Samples appends samples of series one by one.
 func (b *Batch) Samples(samples []Sample) {
-	for len(samples) > 0 {
-		start := b.begin()
-		var n int
-		b.buf, n = appendSamples(b.buf, samples)
-		b.end(start, TypeSamples)
-		samples = samples[n:]
+	flags := flagsOf(samples)
+	b.BeginSamples(flags&samplesHistograms != 0, flags&samplesStartTimes != 0)
+	for i := range samples {
+		b.Sample(&samples[i])
+	}
+	b.EndSamples()
+}
+
+// BeginSamples is for samples that are not in a list: call Sample for each, then EndSamples,
+// and nothing else meanwhile. It is told whether there can be histograms and start timestamps
+// among them.
+func (b *Batch) BeginSamples(histograms, startTimes bool) {
+	flags := byte(0)
+	if histograms {
+		flags |= samplesHistograms
+	}
+	if startTimes {
+		flags |= samplesStartTimes
+	}
+	b.samples.sampleEncoder = sampleEncoder{flags: flags}
+}
+
+// Sample appends a sample.
+func (b *Batch) Sample(s *Sample) {
+	r := &b.samples
+	if !r.open {
+		r.open, r.start, r.sampleEncoder = true, b.begin(), sampleEncoder{flags: r.flags}
+		b.buf = append(b.buf, r.flags)
+	}
+	b.buf = r.append(b.buf, s)
+	if len(b.buf)-r.start > frameHeader+targetPayload {
+		b.EndSamples()
+	}
+}
+
+// EndSamples ends what BeginSamples began.
+func (b *Batch) EndSamples() {
+	if r := &b.samples; r.open {
+		r.open = false
+		b.end(r.start, TypeSamples)
 	}
 }
 

@@ -29,9 +29,8 @@ const (
 	samplesFlags      = 1<<2 - 1
 )
 
-// appendSamples appends as many of the samples as a record takes, and returns how many.
-func appendSamples(dst []byte, samples []Sample) (_ []byte, n int) {
-	flags := byte(0)
+// flagsOf returns the flags of a record of the samples.
+func flagsOf(samples []Sample) (flags byte) {
 	for i := range samples {
 		if samples[i].Histogram != nil || samples[i].FloatHistogram != nil {
 			flags |= samplesHistograms
@@ -40,21 +39,21 @@ func appendSamples(dst []byte, samples []Sample) (_ []byte, n int) {
 			flags |= samplesStartTimes
 		}
 	}
-	start := len(dst)
-	dst = append(dst, flags)
-	series, t := storage.SeriesRef(0), int64(0)
-	for i := range samples {
-		s := &samples[i]
-		dst = appendSvarint(dst, int64(s.Series-series))
-		dst = appendSvarint(dst, s.T-t)
-		series, t = s.Series, s.T
-		dst = appendSampleValue(dst, s, flags)
-		n++
-		if len(dst)-start > targetPayload {
-			break
-		}
-	}
-	return dst, n
+	return flags
+}
+
+// sampleEncoder writes the samples of a record, behind their flags.
+type sampleEncoder struct {
+	flags  byte
+	series storage.SeriesRef
+	t      int64
+}
+
+func (e *sampleEncoder) append(dst []byte, s *Sample) []byte {
+	dst = appendSvarint(dst, int64(s.Series-e.series))
+	dst = appendSvarint(dst, s.T-e.t)
+	e.series, e.t = s.Series, s.T
+	return appendSampleValue(dst, s, e.flags)
 }
 
 func appendSampleValue(dst []byte, s *Sample, flags byte) []byte {
