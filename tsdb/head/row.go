@@ -285,8 +285,8 @@ func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap)
 	}
 	w := g.rmu.window
 	w.begin(columns)
-	changed, _ := g.enc.Changed()
-	w.put(g.enc.Latest(), changed)
+	changed, before := g.enc.Changed()
+	w.put(g.enc.Latest(), changed, before)
 	var uneven *unevenRow
 	if whole && len(r.Values) == columns {
 		floats = nil
@@ -299,7 +299,7 @@ func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap)
 	w.publish(r.T, g.current, uneven)
 	g.rmu.Unlock()
 	g.lastT = r.T
-	if n := len(w.times); n >= g.windowLimit || (n >= minWindowRows && w.stored > windowValues*columns) {
+	if n := len(w.times); n >= g.windowLimit || (n >= minWindowRows && w.stored > windowBytes*columns) {
 		g.sealLocked()
 	}
 }

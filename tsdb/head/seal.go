@@ -29,7 +29,8 @@ func sealWindow(w *windowView) *segment {
 // addStrip adds up to 64 columns of a window.
 func (b *builder) addStrip(w *windowView, from int, cols []*series) {
 	rows := w.rows()
-	changing := w.decode(&b.strip, from>>6)
+	base := w.baseOf(from)
+	changing := w.strips[from>>6].decode(&b.strip, base, rows)
 	for i, s := range cols {
 		c := from + i
 		switch {
@@ -42,8 +43,8 @@ func (b *builder) addStrip(w *windowView, from int, cols []*series) {
 			b.addFloats(b.strip[i][:rows], rowMask{})
 		default:
 			v := 0.0
-			if c < len(w.base) {
-				v = w.base[c]
+			if i < len(base) {
+				v = base[i]
 			}
 			b.addConstant(v)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -16,9 +15,9 @@ const (
 	// windowRows is the greatest number of recent rows that a group keeps as
 	// they came.
 	windowRows = 120
-	// windowValues bounds the memory of a window in which much changes: it is
-	// sealed once it holds so many values a column, but has minWindowRows.
-	windowValues  = 20
+	// windowBytes bounds the memory of a window in which much changes: it is
+	// sealed once it holds so many bytes a column, but has minWindowRows.
+	windowBytes   = 240
 	minWindowRows = 16
 )
 
@@ -49,36 +48,13 @@ type window struct {
 	first  uint64 // ordinal of row 0 in the group's timeline
 	strips []strip
 	base   []float64 // the values of row 0; columns that came later had 0
-	stored int       // values in the strips and the uneven rows, about
+	stored int       // bytes in the strips and the uneven rows, about
 
 	// The following are replaced under group.rmu.
 	times   []int64
 	layouts []layoutRun
 	uneven  []unevenRow
 }
-
-// strip is what changed in 64 columns.
-type strip struct {
-	// changed has, by row, the columns whose float differs from the last one.
-	changed [windowRows]uint64
-	// values has the new floats, by row, then column.
-	values *valueRun
-
-	// The writer's: where the next value goes.
-	last *valueRun
-	used int
-}
-
-// valueRun is a piece of a list of values. next is set before a row is
-// published that has values in the next piece.
-type valueRun struct {
-	next   *valueRun
-	values [63]float64
-}
-
-const runValues = len(valueRun{}.values)
-
-var valueRuns = sync.Pool{New: func() any { return new(valueRun) }}
 
 // layoutRun is the layout of the rows from one on.
 type layoutRun struct {
@@ -119,42 +95,19 @@ func (w *window) begin(columns int) {
 }
 
 // put adds the floats of a row that is about to be published: the last float of
-// each column, and which of them it changed.
-func (w *window) put(latest []float64, changed storage.Bitmap) {
-	n := len(w.times)
-	if n == 0 {
+// each column, which of them it changed, and what these were before.
+func (w *window) put(latest []float64, changed storage.Bitmap, before []float64) {
+	row := len(w.times)
+	if row == 0 {
 		w.base = append(w.base[:0], latest...)
+		return
 	}
-	for i := range w.strips {
-		s := &w.strips[i]
-		var word uint64
-		if n > 0 && i < len(changed) {
-			word = changed[i]
-		}
-		s.changed[n] = word
+	for i, word := range changed {
 		if word != 0 {
-			w.stored += bits.OnesCount64(word)
-			s.add(word, latest[i*64:])
+			w.stored += w.strips[i].add(row, word, before, latest[i*64:])
+			before = before[bits.OnesCount64(word):]
 		}
 	}
-}
-
-// add adds the changed values of a row.
-func (s *strip) add(changed uint64, latest []float64) {
-	if s.last == nil {
-		s.last = valueRuns.Get().(*valueRun)
-		s.values, s.used = s.last, 0
-	}
-	run, used := s.last, s.used
-	for ; changed != 0; changed &= changed - 1 {
-		if used == runValues {
-			run.next = valueRuns.Get().(*valueRun)
-			run, used = run.next, 0
-		}
-		run.values[used] = latest[bits.TrailingZeros64(changed)]
-		used++
-	}
-	s.last, s.used = run, used
 }
 
 // unevenOf returns what is uneven about a row; floats is nil if it has one in
@@ -167,11 +120,11 @@ func (w *window) unevenOf(r *storage.Row, floats storage.Bitmap) *unevenRow {
 	u := &unevenRow{floats: before.floats, starts: before.starts}
 	if !slices.Equal(before.floats, floats) || floats == nil {
 		u.floats = slices.Clone(floats)
-		w.stored += len(floats)
+		w.stored += 8 * len(floats)
 	}
 	if !slices.Equal(before.starts, r.StartTimes) {
 		u.starts = slices.Clone(r.StartTimes)
-		w.stored += len(r.StartTimes)
+		w.stored += 8 * len(r.StartTimes)
 	}
 	if len(r.Histograms) > 0 {
 		u.cells = make([]histogramCell, len(r.Histograms))
@@ -183,12 +136,12 @@ func (w *window) unevenOf(r *storage.Row, floats storage.Bitmap) *unevenRow {
 	return u
 }
 
-// size returns how much memory a histogram takes, about, in values of 8 bytes.
+// size returns how many bytes of memory a histogram takes, about.
 func (c *histogramCell) size() int {
 	if c.h != nil {
-		return 24 + len(c.h.PositiveSpans) + len(c.h.NegativeSpans) + len(c.h.PositiveBuckets) + len(c.h.NegativeBuckets)
+		return 8 * (24 + len(c.h.PositiveSpans) + len(c.h.NegativeSpans) + len(c.h.PositiveBuckets) + len(c.h.NegativeBuckets))
 	}
-	return 24 + len(c.fh.PositiveSpans) + len(c.fh.NegativeSpans) + len(c.fh.PositiveBuckets) + len(c.fh.NegativeBuckets)
+	return 8 * (24 + len(c.fh.PositiveSpans) + len(c.fh.NegativeSpans) + len(c.fh.PositiveBuckets) + len(c.fh.NegativeBuckets))
 }
 
 // publish shows a row to readers. The caller holds rmu.
@@ -208,14 +161,7 @@ func (w *window) publish(t int64, l *layout, uneven *unevenRow) {
 func (w *window) reset(first uint64) {
 	w.first, w.stored = first, 0
 	for i := range w.strips {
-		s := &w.strips[i]
-		for run := s.values; run != nil; {
-			next := run.next
-			run.next = nil
-			valueRuns.Put(run)
-			run = next
-		}
-		s.values, s.last = nil, nil
+		w.strips[i].reset()
 	}
 	w.times = w.times[:0]
 	clear(w.layouts)
@@ -303,75 +249,15 @@ func (w *windowView) has(r int, s *series, col uint32) bool {
 	return u.hasFloat(col) || u.cell(col) != nil
 }
 
+// baseOf returns the floats of row 0 from a column on.
+func (w *windowView) baseOf(col int) []float64 { return w.base[min(col, len(w.base)):] }
+
 // floats fills dst with the last float of a column at each row, whether it is
 // the row's own or not.
 func (w *windowView) floats(dst []float64, col uint32) {
 	v := 0.0
-	if int(col) < len(w.base) {
-		v = w.base[col]
+	if base := w.baseOf(int(col)); len(base) > 0 {
+		v = base[0]
 	}
-	s := &w.strips[col>>6]
-	bit := uint64(1) << (col & 63)
-	// at is where the row's values begin, counted from those of run. The first run
-	// may be on its way still, but not if a published row has a value there.
-	var run *valueRun
-	at := 0
-	for r := range dst {
-		word := s.changed[r]
-		if word&bit != 0 {
-			if run == nil {
-				run = s.values
-			}
-			i := at + bits.OnesCount64(word&(bit-1))
-			for ; i >= runValues; i -= runValues {
-				run = run.next
-				at -= runValues
-			}
-			v = run.values[i]
-		}
-		dst[r] = v
-		at += bits.OnesCount64(word)
-	}
-}
-
-// stripBuffer is the decoded floats of a strip, by column.
-type stripBuffer [64][windowRows]float64
-
-// decode fills dst with the floats of the columns of a strip that change, and
-// returns which they are.
-func (w *windowView) decode(dst *stripBuffer, i int) (changing uint64) {
-	s := &w.strips[i]
-	rows := len(w.times)
-	for _, word := range s.changed[:rows] {
-		changing |= word
-	}
-	if changing == 0 {
-		return 0
-	}
-	var current [64]float64
-	var filled [64]uint8 // rows that are there
-	copy(current[:], w.base[min(i*64, len(w.base)):])
-	run, at := s.values, 0
-	for r, word := range s.changed[:rows] {
-		for ; word != 0; word &= word - 1 {
-			c := bits.TrailingZeros64(word)
-			if at == runValues {
-				run, at = run.next, 0
-			}
-			column := &dst[c]
-			for v, k := current[c], int(filled[c]); k < r; k++ {
-				column[k] = v
-			}
-			current[c], filled[c] = run.values[at], uint8(r)
-			at++
-		}
-	}
-	for word := changing; word != 0; word &= word - 1 {
-		c := bits.TrailingZeros64(word)
-		column := dst[c][:rows]
-		for v, k := current[c], int(filled[c]); k < rows; k++ {
-			column[k] = v
-		}
-	}
-	return changing
+	w.strips[col>>6].column(dst, col&63, v)
 }

@@ -137,19 +137,25 @@ func TestWindowIsBounded(t *testing.T) {
 	row.T++
 	require.NoError(t, g.AppendRow(&row))
 	row.StartTimes = nil
-	for i := range windowValues + 1 {
+	const few = 1 + windowBytes/8
+	for i := range few {
 		require.Len(t, g.rmu.window.times, i)
 		row.T++
 		for c := range row.Values {
-			row.Values[c]++
+			row.Values[c] += math.Pi
 		}
 		require.NoError(t, g.AppendRow(&row))
 	}
-	require.Len(t, g.rmu.window.times, windowValues+1)
-	row.T++
-	row.Values[0]++
-	require.NoError(t, g.AppendRow(&row))
-	require.Empty(t, g.rmu.window.times, "all values change")
+	require.Empty(t, g.rmu.window.times, "all values change, and cannot be written as differences")
+	for i := range windowRows {
+		require.Len(t, g.rmu.window.times, i)
+		row.T++
+		for c := range row.Values {
+			row.Values[c] = float64(i)
+		}
+		require.NoError(t, g.AppendRow(&row))
+	}
+	require.Empty(t, g.rmu.window.times, "all values change by little")
 
 	row.Present = row.Present.Grow(100)
 	row.Histograms = nil
