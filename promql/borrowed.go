@@ -18,8 +18,11 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/prometheus/prometheus/util/stats"
 
+	"github.com/gnomonhq/gnomon/promql/plan"
 	"github.com/gnomonhq/gnomon/storage"
 )
+
+var own = true
 
 // Engine evaluates PromQL over a store. It can be used by any number of
 // goroutines.
@@ -108,6 +111,13 @@ func (e *Engine) Close() error { return e.engine.Close() }
 // Instant evaluates expr at t. The error is a *QueryError. The result must be
 // closed.
 func (e *Engine) Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error) {
+	if own {
+		p, err := e.prepare(expr, plan.Times{Start: t, End: t})
+		if err != nil {
+			return nil, err
+		}
+		return e.evaluate(ctx, p, opts)
+	}
 	return e.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
 		return e.engine.NewInstantQuery(ctx, store, queryOpts(opts), expr, t)
 	})
@@ -116,6 +126,13 @@ func (e *Engine) Instant(ctx context.Context, expr string, t time.Time, opts Que
 // Range evaluates expr at start, start+step and so on up to end. The error is a
 // *QueryError. The result must be closed.
 func (e *Engine) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error) {
+	if own {
+		p, err := e.prepare(expr, plan.Times{Start: start, End: end, Step: step})
+		if err != nil {
+			return nil, err
+		}
+		return e.evaluate(ctx, p, opts)
+	}
 	return e.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
 		return e.engine.NewRangeQuery(ctx, store, queryOpts(opts), expr, start, end, step)
 	})

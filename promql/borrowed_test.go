@@ -136,7 +136,7 @@ func TestResults(t *testing.T) {
 
 	r, err = e.Range(ctx, "sum(up)", at, at.Add(20*time.Second), 10*time.Second, QueryOptions{PerStepStats: true})
 	require.NoError(t, err)
-	require.Equal(t, []FloatPoint{{30_000, 3}, {40_000, 3}, {50_000, 3}}, r.Matrix[0].Floats)
+	require.Equal(t, []FloatPoint{{T: 30_000, F: 3}, {T: 40_000, F: 3}, {T: 50_000, F: 3}}, r.Matrix[0].Floats)
 	require.Equal(t, []StepCount{{30_000, 2}, {40_000, 2}, {50_000, 2}}, r.Stats.TotalPerStep)
 	r.Close()
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/gnomonhq/gnomon/promql/exec"
 )
 
 // Options are the settings of an engine.
@@ -139,23 +141,13 @@ type Sample struct {
 
 // Series is an element of a range vector; points are in ascending order of
 // time.
-type Series struct {
-	Metric     labels.Labels
-	Floats     []FloatPoint
-	Histograms []HistogramPoint
-}
+type Series = exec.Series
 
 // FloatPoint is a float at T milliseconds.
-type FloatPoint struct {
-	T int64
-	F float64
-}
+type FloatPoint = exec.FloatPoint
 
 // HistogramPoint is a native histogram at T milliseconds.
-type HistogramPoint struct {
-	T int64
-	H *histogram.FloatHistogram
-}
+type HistogramPoint = exec.HistogramPoint
 
 // StringPoint is a string at T milliseconds.
 type StringPoint struct {

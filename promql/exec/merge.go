@@ -1,0 +1,162 @@
+package exec
+
+import (
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/gnomonhq/gnomon/promql/plan"
+)
+
+// distinct makes sure that no two series have the same labels, after names were
+// dropped: the query fails else.
+func (sc *scope) distinct(op operator, n plan.Node) operator {
+	if sc.opts.DelayedNames {
+		return op
+	}
+	return &distinct{operator: op, trusted: !sc.namesDiffer(n)}
+}
+
+// distinct passes series on, and compares their labels. If the names of all are
+// the same, dropping them does not matter, and the labels are compared only if
+// some other metadata label was dropped.
+type distinct struct {
+	operator
+	trusted bool
+	// before are the series that were not compared, seen the hashes of the others.
+	before []labels.Labels
+	seen   map[uint64]struct{}
+}
+
+func (d *distinct) next(s *series) (bool, error) {
+	ok, err := d.operator.next(s)
+	if !ok || err != nil {
+		return false, err
+	}
+	if d.trusted && d.seen == nil {
+		if !hasMetadata(s.metric) {
+			d.before = append(d.before, s.metric)
+			return true, nil
+		}
+	}
+	for _, ls := range d.before {
+		d.note(ls)
+	}
+	d.before = nil
+	if !d.note(s.metric) {
+		return false, errSameLabels
+	}
+	return true, nil
+}
+
+// hasMetadata reports whether a series has labels of type or unit.
+func hasMetadata(ls labels.Labels) bool {
+	return ls.Has(model.MetricTypeLabel) || ls.Has(model.MetricUnitLabel)
+}
+
+// note reports whether the labels are new.
+func (d *distinct) note(ls labels.Labels) bool {
+	if d.seen == nil {
+		d.seen = map[uint64]struct{}{}
+	}
+	h := ls.Hash()
+	_, old := d.seen[h]
+	d.seen[h] = struct{}{}
+	return !old
+}
+
+// merged joins series with the same labels, after names were dropped. The query
+// fails if they have values at the same step.
+func (sc *scope) merged(op operator, n plan.Node) operator {
+	if sc.opts.DelayedNames {
+		return op
+	}
+	if !sc.namesDiffer(n) {
+		return &distinct{operator: op, trusted: true}
+	}
+	return &merger{sc: sc, inner: op}
+}
+
+// merger collects the series of an operator and joins those that are the same.
+type merger struct {
+	sc    *scope
+	inner operator
+	out   *list
+	used  usage
+}
+
+func (m *merger) usage() usage { return m.used }
+
+func (m *merger) next(s *series) (bool, error) {
+	if m.out == nil {
+		all, err := m.sc.collect(m.inner)
+		if err != nil {
+			return false, err
+		}
+		m.used = m.inner.usage()
+		if all, err = m.sc.merge(all); err != nil {
+			return false, err
+		}
+		m.out = &list{series: all}
+	}
+	return m.out.next(s)
+}
+
+// merge joins the series that have the same labels.
+func (sc *scope) merge(all []*series) ([]*series, error) {
+	if len(all) < 2 {
+		return all, nil
+	}
+	rows := newRows(sc, len(all))
+	for _, s := range all {
+		if err := rows.add(s); err != nil {
+			return nil, err
+		}
+	}
+	return rows.list, nil
+}
+
+// rows are the series of a result that is put together.
+type rows struct {
+	sc     *scope
+	byHash map[uint64]*series
+	list   []*series
+}
+
+func newRows(sc *scope, n int) *rows {
+	return &rows{sc: sc, byHash: make(map[uint64]*series, n)}
+}
+
+// add adds a series, whose memory is the rows' from then on. It fails if there
+// is one with the same labels and a value of the same kind at the same step.
+func (r *rows) add(s *series) error {
+	h := s.metric.Hash()
+	row, ok := r.byHash[h]
+	if !ok {
+		r.byHash[h] = s
+		r.list = append(r.list, s)
+		return nil
+	}
+	return row.join(s, r.sc.n)
+}
+
+// join adds the values of o, which has the same labels, to s.
+func (s *series) join(o *series, n int) error {
+	for w := range s.Valid {
+		if s.Valid[w]&o.Valid[w] != 0 {
+			return errSameLabels
+		}
+	}
+	for i := range n {
+		if o.Valid.Has(i) {
+			s.Floats[i] = o.Floats[i]
+			s.Valid.Set(i)
+		}
+		if h := o.hist(i); h != nil {
+			if s.hist(i) != nil {
+				return errSameLabels
+			}
+			s.setHist(i, n, h)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package exec
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/value"
+
+	"github.com/gnomonhq/gnomon/promql/functions"
+	"github.com/gnomonhq/gnomon/storage"
+)
+
+// reader decodes the samples of series into memory that it keeps for the next
+// one. It is used by one selector.
+type reader struct {
+	it    storage.BatchIterator
+	batch storage.Batch
+	// wantStarts says that start timestamps are of interest.
+	wantStarts bool
+
+	room
+	pieces []piece
+	// stale says that staleness markers are among the values.
+	stale bool
+	mixed mixedSamples
+}
+
+// room is the memory of a reader, kept between queries.
+type room struct {
+	values []float64
+	times  []int64
+	starts []int64
+	lo, hi []int32
+}
+
+// rooms has the memory of readers that are done.
+var rooms = sync.Pool{New: func() any { return &room{} }}
+
+// maxRoom bounds what a reader gives back, in values.
+const maxRoom = 1 << 18
+
+func newReader(wantStarts bool) *reader {
+	r := rooms.Get().(*room)
+	return &reader{room: *r, wantStarts: wantStarts}
+}
+
+// release gives the memory back. The reader is not used any more.
+func (r *reader) release() {
+	kept := r.room
+	r.room = room{}
+	if cap(kept.values) <= maxRoom {
+		rooms.Put(&kept)
+	}
+}
+
+// piece is the timestamps of a batch.
+type piece struct {
+	timeline storage.TimelineID
+	offset   int
+	times    []int64
+}
+
+// floats reads a series. It returns false if there is a native histogram: then
+// nothing counts, and mixedSamples reads it. Otherwise the values are in values,
+// staleness markers among them, and pieces has the timestamps.
+func (r *reader) floats(s storage.Series) (bool, error) {
+	r.it = s.Batches(r.it)
+	r.values, r.pieces, r.stale = r.values[:0], r.pieces[:0], false
+	r.starts = r.starts[:0]
+	anyStarts := false
+	for {
+		// What is decoded goes right behind what was.
+		free := r.values[len(r.values):]
+		r.batch.Values = free
+		if !r.it.Next(&r.batch) {
+			break
+		}
+		if r.batch.Kind != storage.KindFloat {
+			return false, nil
+		}
+		got := r.batch.Values
+		if n := len(r.values) + len(got); n <= cap(r.values) && unsafe.SliceData(got) == unsafe.SliceData(free) {
+			r.values = r.values[:n]
+		} else {
+			r.values = append(r.values, got...)
+		}
+		r.stale = r.stale || hasStale(got)
+		r.pieces = append(r.pieces, piece{r.batch.Timeline, r.batch.Offset, r.batch.Times})
+		if r.wantStarts {
+			if r.batch.StartTimes != nil {
+				r.starts, anyStarts = append(r.starts, r.batch.StartTimes...), true
+			} else {
+				r.starts = append(r.starts, make([]int64, len(got))...)
+			}
+		}
+	}
+	r.batch.Values = nil
+	if !anyStarts {
+		r.starts = r.starts[:0]
+	}
+	return true, r.it.Err()
+}
+
+// hasStale reports whether there is a staleness marker among the values.
+func hasStale(values []float64) bool {
+	nan := false
+	for _, v := range values {
+		nan = nan || v != v
+	}
+	if !nan {
+		return false
+	}
+	for _, v := range values {
+		if value.IsStaleNaN(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// joinTimes returns the timestamps of all pieces, in dst if there are several.
+func (r *reader) joinTimes(dst []int64) []int64 {
+	switch len(r.pieces) {
+	case 0:
+		return nil
+	case 1:
+		return r.pieces[0].times
+	}
+	dst = dst[:0]
+	for _, p := range r.pieces {
+		dst = append(dst, p.times...)
+	}
+	return dst
+}
+
+// withoutStale takes the staleness markers out. The times are then in r.times.
+func (r *reader) withoutStale(times []int64) []int64 {
+	starts := len(r.starts) > 0
+	out := r.times[:0]
+	n := 0
+	for i, v := range r.values {
+		if value.IsStaleNaN(v) {
+			continue
+		}
+		out = append(out, times[i])
+		r.values[n] = v
+		if starts {
+			r.starts[n] = r.starts[i]
+		}
+		n++
+	}
+	r.values, r.times = r.values[:n], out
+	if starts {
+		r.starts = r.starts[:n]
+	}
+	return out
+}
+
+// floatSamples are the samples that functions get.
+func (r *reader) floatSamples(times []int64) functions.FloatSamples {
+	s := functions.FloatSamples{Times: times, Values: r.values}
+	if len(r.starts) > 0 {
+		s.Starts = r.starts
+	}
+	return s
+}
+
+// mixedSamples are the samples of a series that has native histograms.
+type mixedSamples struct {
+	floats     functions.FloatSamples
+	histTimes  []int64
+	hists      []*histogram.FloatHistogram
+	histStarts []int64
+}
+
+// readMixed reads a series that has native histograms, without staleness
+// markers. Histograms are copies.
+func (r *reader) readMixed(s storage.Series, statisticsOnly bool) (*mixedSamples, error) {
+	m := &r.mixed
+	*m = mixedSamples{}
+	stats := statistics{on: statisticsOnly}
+	r.it = s.Batches(r.it)
+	r.batch.Values = nil
+	for r.it.Next(&r.batch) {
+		b := &r.batch
+		for i, t := range b.Times {
+			var start int64
+			if r.wantStarts && b.StartTimes != nil {
+				start = b.StartTimes[i]
+			}
+			if b.Kind == storage.KindFloat {
+				if v := b.Values[i]; !value.IsStaleNaN(v) {
+					m.floats.Times, m.floats.Values = append(m.floats.Times, t), append(m.floats.Values, v)
+					m.floats.Starts = append(m.floats.Starts, start)
+				}
+				continue
+			}
+			h := stats.reduce(batchHistogram(b, i))
+			if !value.IsStaleNaN(h.Sum) {
+				m.histTimes, m.hists, m.histStarts = append(m.histTimes, t), append(m.hists, h), append(m.histStarts, start)
+			}
+		}
+	}
+	if !r.wantStarts {
+		m.floats.Starts, m.histStarts = nil, nil
+	}
+	return m, r.it.Err()
+}
+
+// batchHistogram returns a copy of histogram i of a batch.
+func batchHistogram(b *storage.Batch, i int) *histogram.FloatHistogram {
+	if b.Kind == storage.KindHistogram {
+		return b.Histograms[i].ToFloat(nil)
+	}
+	return b.FloatHistograms[i].Copy()
+}
+
+// statistics reduces the histograms of a series to count and sum, if it is on.
+// Without buckets a counter reset cannot be seen any more, so it is noted.
+type statistics struct {
+	on   bool
+	last *histogram.FloatHistogram
+}
+
+func (s *statistics) reduce(h *histogram.FloatHistogram) *histogram.FloatHistogram {
+	if !s.on {
+		return h
+	}
+	out := &histogram.FloatHistogram{CounterResetHint: h.CounterResetHint, Schema: h.Schema, Count: h.Count, Sum: h.Sum}
+	if value.IsStaleNaN(h.Sum) {
+		return out
+	}
+	if out.CounterResetHint == histogram.UnknownCounterReset && s.last != nil {
+		out.CounterResetHint = histogram.NotCounterReset
+		if h.DetectReset(s.last) {
+			out.CounterResetHint = histogram.CounterReset
+		}
+	}
+	s.last = h
+	return out
+}

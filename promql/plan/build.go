@@ -1,0 +1,163 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// Times are the times of a query: at Start, Start+Step and so on up to End. Step
+// is 0 for an instant.
+type Times struct {
+	Start, End time.Time
+	Step       time.Duration
+}
+
+// Plan is an expression ready to run.
+type Plan struct {
+	Root  Node
+	Times Times
+}
+
+// Build makes a plan of an expression that was parsed and type-checked.
+func Build(expr parser.Expr, times Times) (*Plan, error) {
+	c := converter{times: times}
+	root, err := c.convert(expr)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Root: root, Times: times}
+	markStatistics(p.Root, nil)
+	p.Root = wrapInvariant(p.Root)
+	return p, nil
+}
+
+// converter makes nodes of a syntax tree. Parentheses have done their work and
+// are left out.
+type converter struct{ times Times }
+
+func (c *converter) convert(expr parser.Expr) (Node, error) {
+	switch e := expr.(type) {
+	case *parser.ParenExpr:
+		return c.convert(e.Expr)
+	case *parser.StepInvariantExpr:
+		return c.convert(e.Expr)
+	case *parser.NumberLiteral:
+		return &Number{Value: e.Val, Pos: e.PosRange}, nil
+	case *parser.StringLiteral:
+		return &Text{Value: e.Val, Pos: e.PosRange}, nil
+	case *parser.UnaryExpr:
+		return c.unary(e)
+	case *parser.BinaryExpr:
+		return c.binary(e)
+	case *parser.AggregateExpr:
+		return c.aggregate(e)
+	case *parser.Call:
+		return c.call(e)
+	case *parser.VectorSelector:
+		return c.selector(e)
+	case *parser.MatrixSelector:
+		return c.window(e)
+	case *parser.SubqueryExpr:
+		return c.subquery(e)
+	}
+	return nil, fmt.Errorf("no plan for an expression of type %T", expr)
+}
+
+func (c *converter) unary(e *parser.UnaryExpr) (Node, error) {
+	operand, err := c.convert(e.Expr)
+	if err != nil || e.Op != parser.SUB {
+		return operand, err
+	}
+	return &Negate{Expr: operand, Pos: e.PositionRange()}, nil
+}
+
+func (c *converter) binary(e *parser.BinaryExpr) (Node, error) {
+	lhs, err := c.convert(e.LHS)
+	if err != nil {
+		return nil, err
+	}
+	rhs, err := c.convert(e.RHS)
+	if err != nil {
+		return nil, err
+	}
+	return &Binary{
+		Op: e.Op, LHS: lhs, RHS: rhs, Matching: e.VectorMatching, ReturnBool: e.ReturnBool, Pos: e.PositionRange(),
+	}, nil
+}
+
+func (c *converter) aggregate(e *parser.AggregateExpr) (Node, error) {
+	inner, err := c.convert(e.Expr)
+	if err != nil {
+		return nil, err
+	}
+	a := &Aggregate{Op: e.Op, Expr: inner, Grouping: slices.Clone(e.Grouping), Without: e.Without, Pos: e.PosRange}
+	slices.Sort(a.Grouping)
+	if e.Param != nil {
+		if a.Param, err = c.convert(e.Param); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (c *converter) call(e *parser.Call) (Node, error) {
+	if v, ok := c.times.contextValue(e.Func.Name); ok {
+		return &Number{Value: v, Pos: e.PosRange}, nil
+	}
+	call := &Call{Name: e.Func.Name, Args: make([]Node, len(e.Args)), Returns: e.Func.ReturnType, Pos: e.PosRange}
+	for i, a := range e.Args {
+		var err error
+		if call.Args[i], err = c.convert(a); err != nil {
+			return nil, err
+		}
+	}
+	return call, nil
+}
+
+func (c *converter) selector(e *parser.VectorSelector) (*Selector, error) {
+	offset, err := c.times.duration(e.OriginalOffsetExpr, e.OriginalOffset, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Selector{
+		Matchers: e.LabelMatchers, Offset: offset, At: c.times.at(e.Timestamp, e.StartOrEnd),
+		Anchored: e.Anchored, Smoothed: e.Smoothed, Pos: e.PosRange,
+	}, nil
+}
+
+func (c *converter) window(e *parser.MatrixSelector) (Node, error) {
+	length, err := c.times.duration(e.RangeExpr, e.Range, false)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.selector(e.VectorSelector.(*parser.VectorSelector))
+	if err != nil {
+		return nil, err
+	}
+	return &Window{Selector: s, Range: length, WindowPos: e.PositionRange()}, nil
+}
+
+func (c *converter) subquery(e *parser.SubqueryExpr) (Node, error) {
+	offset, err := c.times.duration(e.OriginalOffsetExpr, e.OriginalOffset, true)
+	if err != nil {
+		return nil, err
+	}
+	step, err := c.times.duration(e.StepExpr, e.Step, false)
+	if err != nil {
+		return nil, err
+	}
+	length, err := c.times.duration(e.RangeExpr, e.Range, false)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := c.convert(e.Expr)
+	if err != nil {
+		return nil, err
+	}
+	return &Subquery{
+		Expr: inner, Range: length, Offset: offset, Step: step, At: c.times.at(e.Timestamp, e.StartOrEnd), Pos: e.PositionRange(),
+	}, nil
+}

@@ -1,0 +1,17 @@
+// Package plan turns a parsed expression into what the executor runs: a tree of
+// nodes in which everything that the time range of the query decides is
+// resolved.
+//
+// [Build] converts the syntax tree, which stays as it was, and runs the passes,
+// each in a file of its own:
+//
+//   - durations.go: duration expressions become durations, while converting;
+//   - context.go: start(), end(), range() and step() become numbers, while
+//     converting, and so do @ start() and @ end();
+//   - statistics.go: selectors of which only the count and sum of native
+//     histograms are used say so;
+//   - invariant.go: what has one value at all steps is evaluated once.
+//
+// [Bounds] says which samples a plan needs. A plan is not changed once it is
+// built, and may be run any number of times, by one query at a time.
+package plan
