@@ -3,7 +3,9 @@
 // [Engine] is what the rest of Gnomon sees: instant and range queries in,
 // results, annotations and statistics out. It is safe for concurrent use.
 //
-// For now the evaluation is borrowed: borrowed.go holds the upstream engine and
-// the adapter that shows our storage in upstream's shape, and nothing outside
-// of that file knows of it.
+// A query takes this way: it waits for a place (tracker.go), is parsed by
+// Prometheus's parser, becomes a plan (package plan), calls that rollups answer
+// are replaced (rollups.go), and operators evaluate it (package exec) with the
+// mathematics of package functions. Results, annotations and errors are those of
+// Prometheus; its engine is the oracle of the tests.
 package promql

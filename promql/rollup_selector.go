@@ -7,18 +7,18 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/gnomonhq/gnomon/promql/plan"
 	"github.com/gnomonhq/gnomon/storage"
 )
 
 // rollSelector changes a selector without a range whose first steps lie where
 // samples are gone. Such a step gets the last sample of the lookback, as far as
 // rollups tell.
-func (r *callRoller) rollSelector(selector *parser.VectorSelector) {
+func (r *callRoller) rollSelector(selector *plan.Selector) {
 	gone := r.store.SamplesGone()
-	w, ok := r.windows(selector.OriginalOffset.Milliseconds(), r.stmt.LookbackDelta.Milliseconds())
+	w, ok := r.windows(selector.Offset.Milliseconds(), r.lookback.Milliseconds())
 	if !ok || w.First > gone || !plain(selector) {
 		return
 	}
@@ -34,7 +34,7 @@ func (r *callRoller) rollSelector(selector *parser.VectorSelector) {
 	}
 	call := r.note(selector, w)
 	call.instant, call.function = true, rollupFunctions["last_over_time"]
-	selector.LabelMatchers = call.marked()
+	selector.Matchers = call.marked()
 }
 
 // instantSet is what a selector without a range finds: points of rollups at the

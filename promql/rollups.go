@@ -9,10 +9,10 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/gnomonhq/gnomon/promql/plan"
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -48,59 +48,51 @@ func (c *rolledCall) marked() []*labels.Matcher {
 	return append([]*labels.Matcher{c.mark}, c.matchers[1:]...)
 }
 
-// rollCalls looks through a statement for calls that the store's rollups help
-// with, and puts selectors into their place that select by rolledCall. Calls
-// whose ordinal is in except are left alone.
-func (o *Options) rollCalls(store storage.RollupQueryable, stmt *parser.EvalStmt, except map[int]bool) []*rolledCall {
-	r := &callRoller{opts: o, store: store, stmt: stmt, except: except}
-	r.visit(stmt.Expr)
+// rollCalls looks through a plan for calls that the store's rollups help with,
+// and puts selectors into their place that select by rolledCall. Calls whose
+// ordinal is in except are left alone.
+func (e *Engine) rollCalls(store storage.RollupQueryable, p *plan.Plan, lookback time.Duration, except map[int]bool) []*rolledCall {
+	r := &callRoller{opts: &e.opts, store: store, times: p.Times, lookback: lookback, except: except}
+	plan.Walk(p.Root, r.visit)
 	return r.calls
 }
 
 type callRoller struct {
-	opts   *Options
-	store  storage.RollupQueryable
-	stmt   *parser.EvalStmt
-	except map[int]bool
-	seen   int
-	calls  []*rolledCall
+	opts     *Options
+	store    storage.RollupQueryable
+	times    plan.Times
+	lookback time.Duration
+	except   map[int]bool
+	seen     int
+	calls    []*rolledCall
 }
 
-// visit goes through what is evaluated at the steps of the statement: subqueries
+// visit goes through what is evaluated at the steps of the query: subqueries
 // have steps of their own, and what does not depend on the step has one. info
 // and timestamp look at the selectors below them.
-func (r *callRoller) visit(node parser.Node) {
+func (r *callRoller) visit(node plan.Node) bool {
 	switch n := node.(type) {
-	case *parser.SubqueryExpr, *parser.StepInvariantExpr, *parser.MatrixSelector:
-		return
-	case *parser.VectorSelector:
+	case *plan.Subquery, *plan.Invariant, *plan.Window:
+		return false
+	case *plan.Selector:
 		r.rollSelector(n)
-		return
-	case *parser.Call:
-		if n.Func.Name == "info" || n.Func.Name == "timestamp" || r.roll(n) {
-			return
-		}
+	case *plan.Call:
+		return n.Name != "info" && n.Name != "timestamp" && n.Name != "start_timestamp" && !r.roll(n)
 	}
-	for child := range parser.ChildrenIter(node) {
-		r.visit(child)
-	}
+	return true
 }
 
 // roll changes a call if rollups help with it.
-func (r *callRoller) roll(call *parser.Call) bool {
-	function, ok := rollupFunctions[call.Func.Name]
+func (r *callRoller) roll(call *plan.Call) bool {
+	function, ok := rollupFunctions[call.Name]
 	if !ok || len(call.Args) != 1 || function.counter && r.opts.UseStartTimestamps {
 		return false
 	}
-	matrix, ok := call.Args[0].(*parser.MatrixSelector)
-	if !ok {
+	window, ok := call.Args[0].(*plan.Window)
+	if !ok || !plain(window.Selector) {
 		return false
 	}
-	selector, ok := matrix.VectorSelector.(*parser.VectorSelector)
-	if !ok || !plain(selector) {
-		return false
-	}
-	windows, ok := r.windows(selector.OriginalOffset.Milliseconds(), matrix.Range.Milliseconds())
+	windows, ok := r.windows(window.Offset.Milliseconds(), window.Range.Milliseconds())
 	if !ok || !r.store.HasRollups(windows) {
 		return false
 	}
@@ -108,43 +100,41 @@ func (r *callRoller) roll(call *parser.Call) bool {
 	if r.except[r.seen] {
 		return true
 	}
-	c := r.note(selector, windows)
-	c.function, c.position = function, matrix.PositionRange()
+	c := r.note(window.Selector, windows)
+	c.function, c.position = function, window.WindowPos
 	// A window of a millisecond has what stands at the step and nothing else; these
 	// two functions hand it on, with and without the name.
-	call.Func = parser.Functions["max_over_time"]
+	call.Name = "max_over_time"
 	if function.keepsName {
-		call.Func = parser.Functions["last_over_time"]
+		call.Name = "last_over_time"
 	}
-	call.Args = parser.Expressions{&parser.MatrixSelector{
-		VectorSelector: &parser.VectorSelector{
-			Name: selector.Name, PosRange: selector.PosRange, LabelMatchers: c.marked(),
-		},
-		Range: time.Millisecond, EndPos: matrix.EndPos,
-	}}
+	call.Args[0] = &plan.Window{
+		Selector: &plan.Selector{Matchers: c.marked(), Pos: window.Pos},
+		Range:    time.Millisecond, WindowPos: window.WindowPos,
+	}
 	return true
 }
 
 // plain reports whether nothing but an offset changes what a selector selects.
-func plain(s *parser.VectorSelector) bool {
-	return s.Timestamp == nil && s.StartOrEnd == 0 && !s.Anchored && !s.Smoothed && len(s.LabelMatchers) > 0
+func plain(s *plan.Selector) bool {
+	return s.At == nil && !s.Anchored && !s.Smoothed && len(s.Matchers) > 0
 }
 
 // note adds a call with the next ordinal.
-func (r *callRoller) note(selector *parser.VectorSelector, w storage.Windows) *rolledCall {
-	mark := *selector.LabelMatchers[0]
+func (r *callRoller) note(selector *plan.Selector, w storage.Windows) *rolledCall {
+	mark := *selector.Matchers[0]
 	c := &rolledCall{
-		ordinal: r.seen, windows: w, offset: selector.OriginalOffset.Milliseconds(), matchers: selector.LabelMatchers, mark: &mark,
+		ordinal: r.seen, windows: w, offset: selector.Offset.Milliseconds(), matchers: selector.Matchers, mark: &mark,
 		typeLabels: r.opts.TypeAndUnitLabels,
 	}
 	r.calls = append(r.calls, c)
 	return c
 }
 
-// windows returns the windows of a selector at the steps of the statement.
+// windows returns the windows of a selector at the steps of the query.
 func (r *callRoller) windows(offset, length int64) (storage.Windows, bool) {
-	first, last := r.stmt.Start.UnixMilli(), r.stmt.End.UnixMilli()
-	step := r.stmt.Interval.Milliseconds()
+	first, last := r.times.Start.UnixMilli(), r.times.End.UnixMilli()
+	step := r.times.Step.Milliseconds()
 	if length <= 0 || last < first || step <= 0 && last != first {
 		return storage.Windows{}, false
 	}

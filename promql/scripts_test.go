@@ -47,7 +47,7 @@ type scriptQuery struct {
 }
 
 func (q *scriptQuery) Exec(ctx context.Context) *upstream.Result {
-	r, err := q.engine.evaluate(ctx, q.plan, QueryOptions{})
+	r, err := q.engine.evaluate(ctx, q.engine.store, q.plan, QueryOptions{})
 	if err != nil {
 		return &upstream.Result{Err: err}
 	}
@@ -96,6 +96,16 @@ func scriptOptions() Options {
 	}
 }
 
+// TestOracle runs all of upstream's scripts over the oracle: it reads our stores
+// right.
+func TestOracle(t *testing.T) {
+	engine := newOracle(scriptOptions(), storagetest.NewModel(0)).engine
+	promqltest.RunBuiltinTestsWithStorage(t, engine, func(testing.TB) upstreamstorage.Storage {
+		store := storagetest.NewModel(0)
+		return &upstreamStore{borrowedQueryable: &borrowedQueryable{store: store}, store: store}
+	})
+}
+
 // TestScripts runs all of upstream's scripts over the engine and the model.
 func TestScripts(t *testing.T) {
 	promqltest.RunBuiltinTestsWithStorage(t, &scriptEngine{scriptOptions()}, func(testing.TB) upstreamstorage.Storage {
@@ -115,4 +125,3 @@ func TestScriptsOverTSDB(t *testing.T) {
 		return &upstreamStore{borrowedQueryable: &borrowedQueryable{store: store}, store: store}
 	})
 }
-

@@ -3,10 +3,7 @@ package promql
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -18,29 +15,19 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/prometheus/prometheus/util/stats"
 
-	"github.com/gnomonhq/gnomon/promql/plan"
 	"github.com/gnomonhq/gnomon/storage"
 )
 
-var own = true
-
-// Engine evaluates PromQL over a store. It can be used by any number of
-// goroutines.
-type Engine struct {
-	opts    Options
-	engine  *upstream.Engine
-	store   storage.Queryable
-	tracker *lateTracker
+// oracle is upstream's engine over a store of ours: what ours has to agree with.
+type oracle struct {
+	engine *upstream.Engine
+	store  storage.Queryable
 }
 
-// New returns an engine that reads from store. Close it when no query runs any
-// more.
-func New(opts Options, store storage.Queryable) *Engine {
+func newOracle(opts Options, store storage.Queryable) *oracle {
 	opts = opts.withDefaults()
-	e := &Engine{opts: opts, store: store}
-	upstreamOpts := upstream.EngineOpts{
+	return &oracle{store: store, engine: upstream.NewEngine(upstream.EngineOpts{
 		Logger:                   opts.Logger,
-		Reg:                      opts.Registerer,
 		MaxSamples:               opts.MaxSamples,
 		Timeout:                  opts.Timeout,
 		LookbackDelta:            opts.LookbackDelta,
@@ -52,89 +39,20 @@ func New(opts Options, store storage.Queryable) *Engine {
 		EnableTypeAndUnitLabels:  opts.TypeAndUnitLabels,
 		UseStartTimestamps:       opts.UseStartTimestamps,
 		Parser:                   opts.Parser,
-	}
-	e.tracker = &lateTracker{max: opts.MaxConcurrency, logger: opts.Logger}
-	upstreamOpts.ActiveQueryTracker = e.tracker
-	e.engine = upstream.NewEngine(upstreamOpts)
-	return e
+	})}
 }
 
-// TrackQueries opens the file in dir that lists the running queries, and says
-// in the log which ones were running when the process before died. From then on
-// Options.MaxConcurrency holds. The file is truncated: dir must not be in use
-// by another process. It is called once, before the first query that counts.
-func (e *Engine) TrackQueries(dir string) error {
-	tracker, err := upstream.NewActiveQueryTracker(dir, e.tracker.max, e.tracker.logger)
-	if err != nil {
-		return fmt.Errorf("open the list of running queries in %s: %w", dir, err)
-	}
-	e.tracker.inner.Store(tracker)
-	return nil
-}
-
-// lateTracker is upstream's list of running queries, or none until there is
-// one.
-type lateTracker struct {
-	max    int
-	logger *slog.Logger
-	inner  atomic.Pointer[upstream.ActiveQueryTracker]
-}
-
-// untracked is the place of a query that came before the list.
-const untracked = -1
-
-func (t *lateTracker) GetMaxConcurrent() int { return t.max }
-
-func (t *lateTracker) Insert(ctx context.Context, query string) (int, error) {
-	if inner := t.inner.Load(); inner != nil {
-		return inner.Insert(ctx, query)
-	}
-	return untracked, nil
-}
-
-func (t *lateTracker) Delete(place int) {
-	if place != untracked {
-		t.inner.Load().Delete(place)
-	}
-}
-
-func (t *lateTracker) Close() error {
-	if inner := t.inner.Load(); inner != nil {
-		return inner.Close()
-	}
-	return nil
-}
-
-// Close releases the file of running queries.
-func (e *Engine) Close() error { return e.engine.Close() }
-
-// Instant evaluates expr at t. The error is a *QueryError. The result must be
-// closed.
-func (e *Engine) Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error) {
-	if own {
-		p, err := e.prepare(expr, plan.Times{Start: t, End: t})
-		if err != nil {
-			return nil, err
-		}
-		return e.evaluate(ctx, p, opts)
-	}
-	return e.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
-		return e.engine.NewInstantQuery(ctx, store, queryOpts(opts), expr, t)
+// Instant evaluates expr at t.
+func (o *oracle) Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error) {
+	return o.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
+		return o.engine.NewInstantQuery(ctx, store, queryOpts(opts), expr, t)
 	})
 }
 
-// Range evaluates expr at start, start+step and so on up to end. The error is a
-// *QueryError. The result must be closed.
-func (e *Engine) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error) {
-	if own {
-		p, err := e.prepare(expr, plan.Times{Start: start, End: end, Step: step})
-		if err != nil {
-			return nil, err
-		}
-		return e.evaluate(ctx, p, opts)
-	}
-	return e.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
-		return e.engine.NewRangeQuery(ctx, store, queryOpts(opts), expr, start, end, step)
+// Range evaluates expr at start, start+step and so on up to end.
+func (o *oracle) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error) {
+	return o.run(ctx, func(store upstreamstorage.Queryable) (upstream.Query, error) {
+		return o.engine.NewRangeQuery(ctx, store, queryOpts(opts), expr, start, end, step)
 	})
 }
 
@@ -142,38 +60,23 @@ func queryOpts(opts QueryOptions) upstream.QueryOpts {
 	return upstream.NewPrometheusQueryOpts(opts.PerStepStats, opts.LookbackDelta)
 }
 
-// run evaluates a query, with rollups where they help. Calls that they turn out
-// not to answer are left to samples in a second attempt.
-func (e *Engine) run(ctx context.Context, prepare func(upstreamstorage.Queryable) (upstream.Query, error)) (*Result, error) {
-	except := map[int]bool{}
-	for {
-		store := &borrowedQueryable{store: e.store, except: except, maxSamples: e.opts.MaxSamples}
-		query, err := prepare(store)
-		if err != nil {
-			// What fails before the evaluation is the expression, or the wait for a
-			// free place.
-			if qe := queryError(err); qe.Kind != nil {
-				return nil, qe
-			}
-			return nil, &QueryError{Kind: ErrParse, Err: err}
+// run evaluates a query.
+func (o *oracle) run(ctx context.Context, prepare func(upstreamstorage.Queryable) (upstream.Query, error)) (*Result, error) {
+	query, err := prepare(&borrowedQueryable{store: o.store})
+	if err != nil {
+		if qe := queryError(err); qe.Kind != nil {
+			return nil, qe
 		}
-		if rollups, ok := e.store.(storage.RollupQueryable); ok {
-			store.calls = e.opts.rollCalls(rollups, query.Statement().(*parser.EvalStmt), except)
-		}
-		tried := len(except)
-		res := query.Exec(ctx)
-		if len(except) > tried {
-			query.Close()
-			continue
-		}
-		if res.Err != nil {
-			query.Close()
-			return nil, queryError(res.Err)
-		}
-		out := &Result{Annotations: res.Warnings, Stats: queryStats(query.Stats()), close: query.Close}
-		out.fill(res.Value)
-		return out, nil
+		return nil, &QueryError{Kind: ErrParse, Err: err}
 	}
+	res := query.Exec(ctx)
+	if res.Err != nil {
+		query.Close()
+		return nil, queryError(res.Err)
+	}
+	out := &Result{Annotations: res.Warnings, Stats: queryStats(query.Stats()), close: query.Close}
+	out.fill(res.Value)
+	return out, nil
 }
 
 // queryError sorts an error of upstream's engine into ours.
@@ -253,40 +156,18 @@ func queryStats(s *stats.Statistics) Stats {
 	return out
 }
 
-func stepCounts(q *stats.QuerySamples, counts []int64) []StepCount {
-	out := make([]StepCount, len(counts))
-	for i, n := range counts {
-		out[i] = StepCount{T: q.StartTimestamp + int64(i)*q.Interval, N: n}
-	}
-	return out
-}
-
 // borrowedQueryable shows a store in upstream's shape.
-type borrowedQueryable struct {
-	store storage.Queryable
-	// calls are evaluated from rollups. Those that turn out to need samples are
-	// added to except.
-	calls  []*rolledCall
-	except map[int]bool
-	// maxSamples bounds the results of a call.
-	maxSamples int
-}
+type borrowedQueryable struct{ store storage.Queryable }
 
 func (q *borrowedQueryable) Querier(mint, maxt int64) (upstreamstorage.Querier, error) {
-	for _, c := range q.calls {
-		mint, maxt = min(mint, c.windows.First-c.windows.Range), max(maxt, c.windows.Last)
-	}
 	inner, err := q.store.Querier(mint, maxt)
 	if err != nil {
 		return nil, upstream.ErrStorage{Err: err}
 	}
-	return borrowedQuerier{inner, q}, nil
+	return borrowedQuerier{inner}, nil
 }
 
-type borrowedQuerier struct {
-	inner storage.Querier
-	query *borrowedQueryable
-}
+type borrowedQuerier struct{ inner storage.Querier }
 
 func (q borrowedQuerier) Close() error { return q.inner.Close() }
 
@@ -312,37 +193,12 @@ func (q borrowedQuerier) Select(ctx context.Context, sorted bool, hints *upstrea
 		ours.Step, ours.Range, ours.Func = hints.Step, hints.Range, hints.Func
 		ours.LabelsOnly = hints.Func == "series"
 	}
-	if call := find(q.query.calls, ms); call != nil {
-		tooMany := upstream.ErrTooManySamples("query execution")
-		var set storage.SeriesSet
-		if call.instant {
-			set = call.selInstant(ctx, q.inner, ours, q.query.maxSamples, tooMany)
-		} else {
-			set = call.sel(ctx, q.inner, q.query.maxSamples, tooMany)
-		}
-		return rolledSeriesSet{borrowedSeriesSet{set}, call, q.query}
-	}
 	return borrowedSeriesSet{q.inner.Select(ctx, ours, ms...)}
 }
 
 type borrowedSeriesSet struct{ storage.SeriesSet }
 
 func (s borrowedSeriesSet) At() upstreamstorage.Series { return borrowedSeries{s.SeriesSet.At()} }
-
-// rolledSeriesSet notes that a call needs samples.
-type rolledSeriesSet struct {
-	borrowedSeriesSet
-	call  *rolledCall
-	query *borrowedQueryable
-}
-
-func (s rolledSeriesSet) Err() error {
-	err := s.borrowedSeriesSet.Err()
-	if errors.Is(err, errNeedsSamples) {
-		s.query.except[s.call.ordinal] = true
-	}
-	return err
-}
 
 type borrowedSeries struct{ storage.Series }
 
@@ -436,4 +292,40 @@ func (it *sampleIterator) AtFloatHistogram(fh *histogram.FloatHistogram) (int64,
 	}
 	it.batch.FloatHistograms[it.at].CopyTo(fh)
 	return it.AtT(), fh
+}
+
+// upstreamStore shows a store of ours as a whole storage of upstream's, as far
+// as upstream's scripts use one: they append by the second appender interface
+// and query.
+type upstreamStore struct {
+	upstreamstorage.Storage // nil: what the scripts do not call
+	*borrowedQueryable
+	store storage.Store
+}
+
+func (s *upstreamStore) Querier(mint, maxt int64) (upstreamstorage.Querier, error) {
+	return s.borrowedQueryable.Querier(mint, maxt)
+}
+
+func (s *upstreamStore) StartTime() (int64, error) { return 0, nil }
+func (s *upstreamStore) Close() error              { return s.store.Close() }
+
+func (s *upstreamStore) AppenderV2(ctx context.Context) upstreamstorage.AppenderV2 {
+	return &upstreamAppender{s.store.Appender(ctx)}
+}
+
+type upstreamAppender struct{ storage.Appender }
+
+func (a *upstreamAppender) Append(_ upstreamstorage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, _ upstreamstorage.AppendV2Options) (upstreamstorage.SeriesRef, error) {
+	var ref storage.SeriesRef
+	var err error
+	if h == nil && fh == nil {
+		ref, err = a.Appender.Append(0, ls, t, v)
+	} else {
+		ref, err = a.AppendHistogram(0, ls, t, h, fh)
+	}
+	if err == nil && st != 0 {
+		err = a.SetStartTime(ref, t, st)
+	}
+	return upstreamstorage.SeriesRef(ref), err
 }

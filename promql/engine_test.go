@@ -6,89 +6,22 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/promql/promqltest"
-	upstreamstorage "github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/storage/storagetest"
-	"github.com/gnomonhq/gnomon/tsdb"
 )
 
-// upstreamStore shows a store of ours as a whole storage of upstream's, as far
-// as upstream's scripts use one: they append by the second appender interface
-// and query.
-type upstreamStore struct {
-	upstreamstorage.Storage // nil: what the scripts do not call
-	*borrowedQueryable
-	store storage.Store
-}
-
-func (s *upstreamStore) Querier(mint, maxt int64) (upstreamstorage.Querier, error) {
-	return s.borrowedQueryable.Querier(mint, maxt)
-}
-
-func (s *upstreamStore) StartTime() (int64, error) { return 0, nil }
-func (s *upstreamStore) Close() error              { return s.store.Close() }
-
-func (s *upstreamStore) AppenderV2(ctx context.Context) upstreamstorage.AppenderV2 {
-	return &upstreamAppender{s.store.Appender(ctx)}
-}
-
-type upstreamAppender struct{ storage.Appender }
-
-func (a *upstreamAppender) Append(_ upstreamstorage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, _ upstreamstorage.AppendV2Options) (upstreamstorage.SeriesRef, error) {
-	var ref storage.SeriesRef
-	var err error
-	if h == nil && fh == nil {
-		ref, err = a.Appender.Append(0, ls, t, v)
-	} else {
-		ref, err = a.AppendHistogram(0, ls, t, h, fh)
-	}
-	if err == nil && st != 0 {
-		err = a.SetStartTime(ref, t, st)
-	}
-	return upstreamstorage.SeriesRef(ref), err
-}
-
 func newTestEngine(t testing.TB, store storage.Queryable, change ...func(*Options)) *Engine {
-	opts := Options{
-		Parser:     parser.NewParser(promqltest.TestParserOpts),
-		MaxSamples: promqltest.DefaultMaxSamplesPerQuery, Timeout: 100 * time.Second,
-		PerStepStats: true, DelayedNameRemoval: true, UseStartTimestamps: true,
-	}
+	opts := scriptOptions()
 	for _, c := range change {
 		c(&opts)
 	}
 	e := New(opts, store)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	return e
-}
-
-// TestUpstreamScripts runs all of upstream's scripts over the adapter.
-func TestUpstreamScripts(t *testing.T) {
-	engine := newTestEngine(t, storagetest.NewModel(0)).engine
-	promqltest.RunBuiltinTestsWithStorage(t, engine, func(testing.TB) upstreamstorage.Storage {
-		store := storagetest.NewModel(0)
-		return &upstreamStore{borrowedQueryable: &borrowedQueryable{store: store}, store: store}
-	})
-}
-
-// TestUpstreamScriptsOverTSDB runs them over the real database.
-func TestUpstreamScriptsOverTSDB(t *testing.T) {
-	engine := newTestEngine(t, storagetest.NewModel(0)).engine
-	promqltest.RunBuiltinTestsWithStorage(t, engine, func(t testing.TB) upstreamstorage.Storage {
-		store, err := tsdb.Open(context.Background(), "data", tsdb.Options{
-			FS: vfs.NewMem(), MaintenanceInterval: -1, WALSync: tsdb.WALSync{Never: true},
-			Reloadable: tsdb.Reloadable{Retention: -1},
-		})
-		require.NoError(t, err)
-		return &upstreamStore{borrowedQueryable: &borrowedQueryable{store: store}, store: store}
-	})
 }
 
 // fill appends up{i="0"} = 1 and up{i="1"} = 2 each second for a minute.

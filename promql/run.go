@@ -15,6 +15,96 @@ import (
 	"github.com/gnomonhq/gnomon/storage"
 )
 
+// Engine evaluates PromQL over a store. It can be used by any number of
+// goroutines.
+type Engine struct {
+	opts    Options
+	store   storage.Queryable
+	metrics *metrics
+	tracker *tracker
+}
+
+// New returns an engine that reads from store. Close it when no query runs any
+// more.
+func New(opts Options, store storage.Queryable) *Engine {
+	opts = opts.withDefaults()
+	return &Engine{
+		opts: opts, store: store, metrics: newMetrics(opts.Registerer, opts.MaxConcurrency),
+		tracker: &tracker{max: opts.MaxConcurrency, logger: opts.Logger},
+	}
+}
+
+// TrackQueries opens the file in dir that lists the running queries, and says
+// in the log which ones were running when the process before died. From then on
+// Options.MaxConcurrency holds. The file is truncated: dir must not be in use
+// by another process. It is called once, before the first query that counts.
+func (e *Engine) TrackQueries(dir string) error { return e.tracker.open(dir) }
+
+// Close releases the file of running queries.
+func (e *Engine) Close() error { return e.tracker.close() }
+
+// Instant evaluates expr at t. The error is a *QueryError. The result must be
+// closed.
+func (e *Engine) Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error) {
+	return e.run(ctx, expr, plan.Times{Start: t, End: t}, opts)
+}
+
+// Range evaluates expr at start, start+step and so on up to end. The error is a
+// *QueryError. The result must be closed.
+func (e *Engine) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error) {
+	if step <= 0 {
+		return nil, &QueryError{Kind: ErrParse, Err: fmt.Errorf("the step of a range query must be positive, not %s", step)}
+	}
+	return e.run(ctx, expr, plan.Times{Start: start, End: end, Step: step}, opts)
+}
+
+// run waits for a place and evaluates a query.
+func (e *Engine) run(ctx context.Context, expr string, times plan.Times, opts QueryOptions) (*Result, error) {
+	e.metrics.queries.Inc()
+	defer e.metrics.queries.Dec()
+	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	defer cancel()
+	began := time.Now()
+	place, err := e.tracker.insert(ctx, expr)
+	if err != nil {
+		return nil, evaluationError(err)
+	}
+	defer e.tracker.remove(place)
+	queued := time.Since(began)
+
+	res, err := e.runRolled(ctx, expr, times, opts)
+	if err != nil {
+		return nil, err
+	}
+	res.Stats.ExecQueue = queued
+	e.metrics.observe(&res.Stats)
+	return res, nil
+}
+
+// runRolled evaluates a query, with rollups where they help. Calls that they
+// turn out not to answer are left to samples in a further attempt.
+func (e *Engine) runRolled(ctx context.Context, expr string, times plan.Times, opts QueryOptions) (*Result, error) {
+	except := map[int]bool{}
+	for {
+		p, err := e.prepare(expr, times)
+		if err != nil {
+			return nil, err
+		}
+		store := e.store
+		if rollups, ok := e.store.(storage.RollupQueryable); ok {
+			if calls := e.rollCalls(rollups, p, e.lookback(opts), except); len(calls) > 0 {
+				store = &rolledQueryable{store: e.store, calls: calls, except: except, maxSamples: e.opts.MaxSamples}
+			}
+		}
+		tried := len(except)
+		res, err := e.evaluate(ctx, store, p, opts)
+		if len(except) > tried {
+			continue
+		}
+		return res, err
+	}
+}
+
 // prepare parses an expression and makes a plan of it. The error is a
 // *QueryError.
 func (e *Engine) prepare(expr string, times plan.Times) (*plan.Plan, error) {
@@ -40,13 +130,13 @@ func (e *Engine) lookback(opts QueryOptions) time.Duration {
 	return e.opts.LookbackDelta
 }
 
-// evaluate runs a plan. The error is a *QueryError.
-func (e *Engine) evaluate(ctx context.Context, p *plan.Plan, opts QueryOptions) (*Result, error) {
+// evaluate runs a plan over a store. The error is a *QueryError.
+func (e *Engine) evaluate(ctx context.Context, store storage.Queryable, p *plan.Plan, opts QueryOptions) (*Result, error) {
 	var took Stats
 	lookback := e.lookback(opts)
 	began := time.Now()
 	i := p.Bounds(lookback)
-	querier, err := e.store.Querier(i.Mint, i.Maxt)
+	querier, err := store.Querier(i.Mint, i.Maxt)
 	if err != nil {
 		return nil, &QueryError{Kind: ErrStorage, Err: err}
 	}
@@ -134,4 +224,12 @@ func sampleOf(s *Series, at int64) Sample {
 		return Sample{Metric: s.Metric, T: at, H: s.Histograms[0].H}
 	}
 	return Sample{Metric: s.Metric, T: at, F: s.Floats[0].F}
+}
+
+func stepCounts(q *stats.QuerySamples, counts []int64) []StepCount {
+	out := make([]StepCount, len(counts))
+	for i, n := range counts {
+		out[i] = StepCount{T: q.StartTimestamp + int64(i)*q.Interval, N: n}
+	}
+	return out
 }

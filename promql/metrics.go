@@ -1,0 +1,69 @@
+package promql
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are those of an engine. Names are Prometheus's.
+type metrics struct {
+	queries, concurrentMax, logEnabled prometheus.Gauge
+	logFailures, samples, samplesRead  prometheus.Counter
+
+	queueTime, prepareTime, innerEval, resultSort slice
+}
+
+// slice is a part of the time of a query.
+type slice struct{ summary, histogram prometheus.Observer }
+
+func (s slice) observe(d time.Duration) {
+	s.summary.Observe(d.Seconds())
+	s.histogram.Observe(d.Seconds())
+}
+
+func newMetrics(reg prometheus.Registerer, maxConcurrent int) *metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "prometheus_engine_" + name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "prometheus_engine_" + name, Help: help})
+	}
+	summary := prometheus.NewSummaryVec(prometheus.SummaryOpts{
+		Name: "prometheus_engine_query_duration_seconds", Help: "Time that parts of queries took.",
+		Objectives: map[float64]float64{0.5: 0.05, 0.9: 0.01, 0.99: 0.001},
+	}, []string{"slice"})
+	histogram := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "prometheus_engine_query_duration_histogram_seconds", Help: "Time that parts of queries took, as a histogram.",
+		Buckets:                     []float64{.01, .1, 1, 10},
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	}, []string{"slice"})
+	part := func(name string) slice {
+		return slice{summary.WithLabelValues(name), histogram.WithLabelValues(name)}
+	}
+	m := &metrics{
+		queries:       gauge("queries", "Queries that run or wait."),
+		concurrentMax: gauge("queries_concurrent_max", "The most queries that run at once."),
+		logEnabled:    gauge("query_log_enabled", "1 if queries are logged."),
+		logFailures:   counter("query_log_failures_total", "Queries that could not be logged."),
+		samples:       counter("query_samples_total", "Samples that queries used, each as often as a window had it."),
+		samplesRead:   counter("query_samples_read_total", "Samples that queries read."),
+		queueTime:     part("queue_time"), prepareTime: part("prepare_time"),
+		innerEval: part("inner_eval"), resultSort: part("result_sort"),
+	}
+	m.concurrentMax.Set(float64(maxConcurrent))
+	if reg != nil {
+		reg.MustRegister(m.queries, m.concurrentMax, m.logEnabled, m.logFailures, m.samples, m.samplesRead, summary, histogram)
+	}
+	return m
+}
+
+// observe adds a query that ended.
+func (m *metrics) observe(s *Stats) {
+	m.queueTime.observe(s.ExecQueue)
+	m.prepareTime.observe(s.QueryPreparation)
+	m.innerEval.observe(s.InnerEval)
+	m.resultSort.observe(s.ResultSort)
+	m.samples.Add(float64(s.TotalSamples))
+	m.samplesRead.Add(float64(s.SamplesRead))
+}
