@@ -92,12 +92,6 @@ var benchQueries = []string{
 	`absent(nothing)`,
 }
 
-// benchEngine is an engine of the benchmarks.
-type benchEngine interface {
-	Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error)
-	Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error)
-}
-
 // BenchmarkQueries runs the queries on our engine and on upstream's over the
 // same database: as an instant, and over six hours in steps of a minute.
 func BenchmarkQueries(b *testing.B) {
@@ -106,7 +100,7 @@ func BenchmarkQueries(b *testing.B) {
 	end := time.UnixMilli(benchBase + 7*3_600_000 - 60_000)
 	engines := []struct {
 		name string
-		benchEngine
+		asked
 	}{{"ours", New(opts, db)}, {"upstream", newOracle(opts, db)}}
 	for _, expr := range benchQueries {
 		for _, kind := range []string{"instant", "range"} {
@@ -160,7 +154,7 @@ func BenchmarkOneSeries(b *testing.B) {
 	for _, expr := range []string{`up{instance="host-7:9100"}`, `rate(http_requests_total{instance="host-7:9100",handler="/api/3"}[5m])`} {
 		for _, e := range []struct {
 			name string
-			benchEngine
+			asked
 		}{{"ours", New(opts, db)}, {"upstream", newOracle(opts, db)}} {
 			b.Run(expr+"/"+e.name, func(b *testing.B) {
 				b.ReportAllocs()

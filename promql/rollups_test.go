@@ -218,7 +218,13 @@ func randomQuestion(rng *rand.Rand, days int64) question {
 	return q
 }
 
-func ask(t testing.TB, e *Engine, q question) *Result {
+// asked is an engine, ours or upstream's.
+type asked interface {
+	Instant(ctx context.Context, expr string, t time.Time, opts QueryOptions) (*Result, error)
+	Range(ctx context.Context, expr string, start, end time.Time, step time.Duration, opts QueryOptions) (*Result, error)
+}
+
+func ask(t testing.TB, e asked, q question) *Result {
 	t.Helper()
 	var r *Result
 	var err error

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"sync"
-	"unsafe"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/value"
@@ -20,6 +19,8 @@ type reader struct {
 	wantStarts bool
 
 	room
+	// values are those of the series at hand: first or joined.
+	values []float64
 	pieces []piece
 	// stale says that staleness markers are among the values.
 	stale bool
@@ -28,7 +29,10 @@ type reader struct {
 
 // room is the memory of a reader, kept between queries.
 type room struct {
-	values []float64
+	// first is for the first batch of a series, batches for each of the others,
+	// and joined for all of them together.
+	first, batches, joined []float64
+
 	times  []int64
 	starts []int64
 	lo, hi []int32
@@ -49,7 +53,7 @@ func newReader(wantStarts bool) *reader {
 func (r *reader) release() {
 	kept := r.room
 	r.room = room{}
-	if cap(kept.values) <= maxRoom {
+	if cap(kept.joined) <= maxRoom {
 		rooms.Put(&kept)
 	}
 }
@@ -66,24 +70,39 @@ type piece struct {
 // staleness markers among them, and pieces has the timestamps.
 func (r *reader) floats(s storage.Series) (bool, error) {
 	r.it = s.Batches(r.it)
-	r.values, r.pieces, r.stale = r.values[:0], r.pieces[:0], false
+	r.values, r.pieces, r.stale = nil, r.pieces[:0], false
 	r.starts = r.starts[:0]
 	anyStarts := false
-	for {
-		// What is decoded goes right behind what was.
-		free := r.values[len(r.values):]
-		r.batch.Values = free
-		if !r.it.Next(&r.batch) {
+	for n := 0; ; n++ {
+		// The store may keep the room that a batch came with, and gives other memory
+		// for it.
+		if n == 0 {
+			r.batch.Values = r.first[:0]
+		} else {
+			r.batch.Values = r.batches[:0]
+		}
+		more := r.it.Next(&r.batch)
+		got := r.batch.Values
+		if n == 0 {
+			r.first = got
+		} else {
+			r.batches = got
+		}
+		if !more {
 			break
 		}
 		if r.batch.Kind != storage.KindFloat {
 			return false, nil
 		}
-		got := r.batch.Values
-		if n := len(r.values) + len(got); n <= cap(r.values) && unsafe.SliceData(got) == unsafe.SliceData(free) {
-			r.values = r.values[:n]
-		} else {
-			r.values = append(r.values, got...)
+		switch n {
+		case 0:
+			r.values = r.first
+		case 1:
+			r.joined = append(append(r.joined[:0], r.first...), got...)
+			r.values = r.joined
+		default:
+			r.joined = append(r.joined, got...)
+			r.values = r.joined
 		}
 		r.stale = r.stale || hasStale(got)
 		r.pieces = append(r.pieces, piece{r.batch.Timeline, r.batch.Offset, r.batch.Times})
