@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -71,7 +72,7 @@ func (g *groups) labels(ls labels.Labels) labels.Labels {
 	switch {
 	case g.without:
 		g.builder.Reset(ls)
-		return g.builder.Del(g.names...).Del(labels.MetricName).Labels()
+		return g.builder.Del(g.names...).Del(model.MetricNameLabel).Labels()
 	case len(g.names) > 0:
 		g.builder.Reset(ls)
 		return g.builder.Keep(g.names...).Labels()
@@ -156,7 +157,7 @@ func (f *fold) run(s *series) error {
 		m.dropName = m.dropName || s.dropName
 		name := ""
 		if s.Hists != nil {
-			name = s.metric.Get(labels.MetricName)
+			name = s.metric.Get(model.MetricNameLabel)
 		}
 		m.accumulator.Add(&s.Steps, name)
 	}

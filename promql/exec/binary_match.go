@@ -370,7 +370,7 @@ func (j *join) metric(s, o labels.Labels) labels.Labels {
 	b := j.builder
 	b.Reset(s)
 	if isArithmetic(j.node.Op) || j.node.ReturnBool && !j.sc.opts.DelayedNames {
-		b.Del(labels.MetricName, model.MetricTypeLabel, model.MetricUnitLabel)
+		b.Del(model.MetricNameLabel, model.MetricTypeLabel, model.MetricUnitLabel)
 	}
 	if j.matching.Card == parser.CardOneToOne {
 		if j.matching.On {

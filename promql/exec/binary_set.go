@@ -3,6 +3,7 @@ package exec
 import (
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -21,7 +22,7 @@ type signatures struct {
 func newSignatures(m *parser.VectorMatching) *signatures {
 	s := &signatures{on: m.On, names: slices.Clone(m.MatchingLabels), numbers: map[string]int{}}
 	if !m.On {
-		s.names = append(s.names, labels.MetricName)
+		s.names = append(s.names, model.MetricNameLabel)
 	}
 	slices.Sort(s.names)
 	return s

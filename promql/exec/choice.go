@@ -163,6 +163,7 @@ func (c *choice) checkParam() (bool, error) {
 		case e.greatest == 0 && e.least == 0:
 			return false, nil
 		case e.nan:
+			//lint:ignore ST1005 Prometheus's text
 			return false, errors.New("Ratio value is NaN")
 		}
 		if e.greatest > 1 {
@@ -177,10 +178,13 @@ func (c *choice) checkParam() (bool, error) {
 	case e.greatest < 1:
 		return false, nil
 	case e.nan:
+		//lint:ignore ST1005 Prometheus's text
 		return false, errors.New("Parameter value is NaN")
 	case e.least <= leastInt64:
+		//lint:ignore ST1005 Prometheus's text
 		return false, fmt.Errorf("Scalar value %v underflows int64", e.least)
 	case e.greatest >= greatestInt64:
+		//lint:ignore ST1005 Prometheus's text
 		return false, fmt.Errorf("Scalar value %v overflows int64", e.greatest)
 	}
 	return true, nil

@@ -176,7 +176,7 @@ func (h *histogramCall) run() error {
 	for _, g := range groups {
 		h.args.Metric = ""
 		if h.sc.opts.DelayedNames {
-			h.args.Metric = g.metric.Get(labels.MetricName)
+			h.args.Metric = g.metric.Get(model.MetricNameLabel)
 		}
 		for _, s := range h.compute(&g.HistogramGroup, g.metric) {
 			if s.empty() {
@@ -244,7 +244,7 @@ func (h *histogramCall) group() ([]*histogramGroup, error) {
 func (h *histogramCall) badBucket(metric labels.Labels) {
 	name := ""
 	if h.sc.opts.DelayedNames {
-		name = metric.Get(labels.MetricName)
+		name = metric.Get(model.MetricNameLabel)
 	}
 	h.notes.Add(annotations.NewBadBucketLabelWarning(name, metric.Get(model.BucketLabel), h.operand.Position()))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/grafana/regexp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -34,7 +35,7 @@ func (sc *scope) newInfo(n *plan.Call) (operator, error) {
 	o := &info{sc: sc, node: n, inner: inner, data: map[string][]*labels.Matcher{}}
 	if len(n.Args) > 1 {
 		for _, m := range n.Args[1].(*plan.Selector).Matchers {
-			if m.Name == labels.MetricName {
+			if m.Name == model.MetricNameLabel {
 				o.names = append(o.names, m)
 			} else {
 				o.data[m.Name] = append(o.data[m.Name], m)
@@ -54,9 +55,9 @@ func infoNames(given []*labels.Matcher) []*labels.Matcher {
 		}
 	}
 	if len(given) > 0 {
-		return append([]*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+_info")}, given...)
+		return append([]*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+_info")}, given...)
 	}
-	return []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "target_info")}
+	return []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "target_info")}
 }
 
 func (o *info) usage() usage { return o.used }
@@ -72,7 +73,7 @@ func (o *info) next(s *series) (bool, error) {
 
 // isInfo reports whether a series is an info series itself.
 func (o *info) isInfo(ls labels.Labels) bool {
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	for _, m := range o.names {
 		if !m.Matches(name) {
 			return false
@@ -211,7 +212,7 @@ func keyOf(metric string, ls labels.Labels) infoKey {
 func newEnricher(o *info, infos []*series) *enricher {
 	e := &enricher{info: o, infos: infos, byKey: map[infoKey][]int{}}
 	for i, s := range infos {
-		name := s.metric.Get(labels.MetricName)
+		name := s.metric.Get(model.MetricNameLabel)
 		if !slices.Contains(e.metrics, name) {
 			e.metrics = append(e.metrics, name)
 		}
@@ -329,7 +330,7 @@ func (e *enricher) labels(ls labels.Labels, choice []int) (labels.Labels, bool, 
 		}
 		found = true
 		err := e.infos[i].metric.Validate(func(l labels.Label) error {
-			if _, wanted := e.data[l.Name]; l.Name == labels.MetricName || len(e.data) > 0 && !wanted {
+			if _, wanted := e.data[l.Name]; l.Name == model.MetricNameLabel || len(e.data) > 0 && !wanted {
 				return nil
 			}
 			if v := added.Get(l.Name); v != "" && v != l.Value {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 
@@ -145,7 +145,7 @@ func (c *rangeCall) noteCounter(s *series) {
 		return
 	}
 	if !c.sc.opts.TypeLabels {
-		name := c.at.metric.Get(labels.MetricName)
+		name := c.at.metric.Get(model.MetricNameLabel)
 		for _, suffix := range [...]string{"_total", "_sum", "_count", "_bucket"} {
 			if strings.HasSuffix(name, suffix) {
 				return
@@ -172,12 +172,12 @@ func (c *rangeCall) evaluate(s *series) error {
 	c.args.Metric = ""
 	lo, hi := at.look.lo, at.look.hi
 	if at.histLook != nil {
-		c.args.Metric = at.metric.Get(labels.MetricName)
+		c.args.Metric = at.metric.Get(model.MetricNameLabel)
 		c.lo, c.hi = append(c.lo[:0], lo...), append(c.hi[:0], hi...)
 		lo, hi = c.lo, c.hi
 		c.withHists(s, lo, hi)
 	} else if c.needsMetric() {
-		c.args.Metric = at.metric.Get(labels.MetricName)
+		c.args.Metric = at.metric.Get(model.MetricNameLabel)
 	}
 	if len(at.floats.Values) > 0 {
 		c.fn.Batch(s.Floats, s.Valid, &at.floats, lo, hi, &c.w, &c.args)

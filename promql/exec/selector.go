@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/promql/functions"
@@ -50,7 +51,7 @@ func (s *selection) series() (storage.Series, error) {
 // pinsName reports whether all series of a selector have the same name.
 func pinsName(n *plan.Selector) bool {
 	for _, m := range n.Matchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != "" {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value != "" {
 			return true
 		}
 	}

@@ -1,7 +1,7 @@
 package exec
 
 import (
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/gnomonhq/gnomon/promql/functions"
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -41,7 +41,7 @@ func (o *smoothed) next(s *series) (bool, error) {
 			return false, nil
 		}
 		s.reset(o.sc.n)
-		o.args.Metric = o.at.metric.Get(labels.MetricName)
+		o.args.Metric = o.at.metric.Get(model.MetricNameLabel)
 		for step := range o.sc.n {
 			w, any := o.at.window(step)
 			if !any {
