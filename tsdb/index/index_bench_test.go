@@ -49,6 +49,21 @@ func BenchmarkMemory(b *testing.B) {
 	runtime.KeepAlive(p)
 }
 
+// BenchmarkIs compares the sets of a target with those of a writer, one after the other.
+func BenchmarkIs(b *testing.B) {
+	sets, _, all := benchIndex(10)
+	var builder labels.ScratchBuilder
+	lists := make([]labels.Labels, len(all))
+	for i, set := range all {
+		lists[i] = sets.Labels(set, &builder)
+	}
+	for i := 0; b.Loop(); i++ {
+		if n := i % len(all); !sets.Is(all[n], lists[n]) {
+			b.Fatal("another set")
+		}
+	}
+}
+
 // BenchmarkSelect selects among a million series.
 func BenchmarkSelect(b *testing.B) {
 	_, p, _ := benchIndex(1000)

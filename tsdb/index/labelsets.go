@@ -30,6 +30,7 @@ type LabelSets struct {
 	// parts grows at its end only. A part is written before its number is given out, and again
 	// only when nobody can hold the number.
 	parts atomic.Pointer[[]*[partChunk]part]
+	texts partTexts
 
 	mu struct {
 		sync.RWMutex
@@ -265,6 +266,7 @@ func (s *LabelSets) Sweep() {
 		}
 		p.idle = s.mu.sweeps // So that it is not forgotten twice.
 		s.mu.numbers.Remove(s.hash(p.pairs), n)
+		s.texts.forget(n)
 		s.symbols.Release(appendPart(list[:0], p.pairs))
 		p.pairs = ""
 		s.mu.free = append(s.mu.free, n)
@@ -363,31 +365,6 @@ func countVarints(s string) (n int) {
 		}
 	}
 	return n
-}
-
-// Is reports whether the set is ls.
-func (s *LabelSets) Is(set LabelSet, ls labels.Labels) bool {
-	parts := [2]string{s.part(set.shared).pairs, s.part(set.own).pairs}
-	same := true
-	ls.Range(func(l labels.Label) {
-		if !same {
-			return
-		}
-		// The next label is the next one of a part.
-		for i := range parts {
-			if len(parts[i]) == 0 {
-				continue
-			}
-			p, rest := takePair(parts[i])
-			if s.symbols.String(p.Name) == l.Name {
-				parts[i] = rest
-				same = s.symbols.String(p.Value) == l.Value
-				return
-			}
-		}
-		same = false
-	})
-	return same && len(parts[0])+len(parts[1]) == 0
 }
 
 // Value returns the value of a label of a set, "" if it does not have it.
