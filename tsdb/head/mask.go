@@ -2,10 +2,14 @@ package head
 
 import "math/bits"
 
-// maxSegmentRows bounds the rows of a segment: those shorter than chunkRows are
-// merged when they have so many together, each has at most windowRows.
+// maxSegmentRows bounds the rows of a segment: those shorter than shortRows are
+// merged when they have chunkRows together, each has at most windowRows.
+//
+// A window in which much changes is sealed at 90 to 119 rows. Merging two of those
+// would encode every column twice, for a few percent of the memory of columns.
 const (
 	chunkRows      = 120
+	shortRows      = chunkRows / 2
 	maxSegmentRows = chunkRows + windowRows
 	maskWords      = (maxSegmentRows + 63) / 64
 )

@@ -327,7 +327,7 @@ func (g *group) sealLocked() {
 
 func (g *group) mergeShort(segments []*segment) []*segment {
 	from, rows := len(segments), 0
-	for from > 0 && rows < chunkRows && segments[from-1].rows() < chunkRows {
+	for from > 0 && rows < chunkRows && segments[from-1].rows() < shortRows {
 		from--
 		rows += segments[from].rows()
 	}
