@@ -131,29 +131,29 @@ func (c *checkpointer) write(ctx context.Context) error {
 // series writes the definitions that no group has, and all metadata. Definitions need not
 // come before what refers to them: replay reads all of them first.
 func (c *checkpointer) series(ctx context.Context) error {
-	var columns []wal.Column
+	var defined []definition
 	var families []wal.Metadata
 	put := func() error {
 		b, err := c.batch()
 		if err != nil {
 			return err
 		}
-		b.Columns(0, columns)
+		b.Columns(0, c.head.reg.columns(len(defined), func(i int) definition { return defined[i] }))
 		b.Metadata(families)
-		columns, families = columns[:0], families[:0]
+		defined, families = defined[:0], families[:0]
 		return ctx.Err()
 	}
 	var err error
 	c.head.reg.each(func(s *series) bool {
 		if !c.defined.Contains(s.id()) {
-			columns = append(columns, wal.Column{Series: s.ref, Labels: c.head.reg.labelSet(s)})
+			defined = append(defined, definition{series: s})
 		}
 		s.mu.Lock()
 		if s.metadata != nil {
 			families = append(families, wal.Metadata{Series: s.ref, Metadata: *s.metadata})
 		}
 		s.mu.Unlock()
-		if max(len(columns), len(families)) >= perRecord {
+		if max(len(defined), len(families)) >= perRecord {
 			err = put()
 		}
 		return err == nil
@@ -227,14 +227,14 @@ func (v *groupView) lastLayout() *layout {
 // A series without samples in a column may have left the head, and its place in
 // memory may be another's.
 func (c *checkpointer) columns(g *group, l, written *layout) []wal.Column {
-	var out []wal.Column
+	var out []definition
 	for i, s := range l.cols {
 		if s != nil && s != written.series(uint32(i)) && s.hasPlace(g, uint32(i)) {
 			c.defined.Add(s.id())
-			out = append(out, wal.Column{Number: storage.Column(i), Series: s.ref, Labels: c.head.reg.labelSet(s)})
+			out = append(out, definition{storage.Column(i), s})
 		}
 	}
-	return out
+	return c.head.reg.columns(len(out), func(i int) definition { return out[i] })
 }
 
 // lost returns the columns that have a series in a and none in b.

@@ -42,7 +42,7 @@ type group struct {
 	// waits for the next write to the log.
 	enc             *wal.RowEncoder
 	logged          bool // the group's definition is in the log
-	pendingColumns  []wal.Column
+	pendingColumns  []definition
 	pendingReleases []storage.Column
 	pendingMetadata []wal.Metadata
 	appending       rowAppend // scratch memory of AppendRow
@@ -116,7 +116,7 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 	if !fresh {
 		g.checked.Set(c)
 	}
-	g.pendingColumns = append(g.pendingColumns, wal.Column{Number: c, Series: s.ref, Labels: g.head.reg.labelSet(s)})
+	g.pendingColumns = append(g.pendingColumns, definition{c, s})
 	return c, false, nil
 }
 
@@ -178,7 +178,7 @@ func (g *group) releaseLocked(c storage.Column) {
 	}
 	s.mu.Unlock()
 	n := len(g.pendingColumns)
-	g.pendingColumns = slices.DeleteFunc(g.pendingColumns, func(p wal.Column) bool { return p.Number == c })
+	g.pendingColumns = slices.DeleteFunc(g.pendingColumns, func(p definition) bool { return p.column == c })
 	if n == len(g.pendingColumns) {
 		g.pendingReleases = append(g.pendingReleases, c)
 	}
@@ -250,7 +250,7 @@ func (g *group) logPendingLocked(b *wal.Batch) {
 		b.Group(wal.Group{ID: g.id, Origin: g.origin})
 	}
 	b.ReleaseColumns(g.id, sortedColumns(g.pendingReleases))
-	b.Columns(g.id, g.pendingColumns)
+	b.Columns(g.id, g.head.reg.columns(len(g.pendingColumns), func(i int) definition { return g.pendingColumns[i] }))
 	b.Metadata(g.pendingMetadata)
 }
 
@@ -265,9 +265,7 @@ func (g *group) clearPendingLocked() {
 	}
 	g.logged = true
 	for i := range g.pendingColumns {
-		if s := g.head.reg.byRef(g.pendingColumns[i].Series); s != nil {
-			s.logged.Store(true)
-		}
+		g.pendingColumns[i].series.logged.Store(true)
 	}
 	g.pendingColumns, g.pendingReleases, g.pendingMetadata = nil, nil, nil
 }

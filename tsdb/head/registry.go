@@ -64,9 +64,23 @@ func (r *registry) labels(s *series) labels.Labels {
 	return r.sets.Labels(s.labels, b)
 }
 
-// labelSet returns the labels of a series without making strings or memory for them. They can be
-// read while the series is in the head.
-func (r *registry) labelSet(s *series) index.LabelSetView { return r.sets.View(s.labels) }
+// definition is a series and its column; the column is 0 if it is about the series alone.
+type definition struct {
+	column storage.Column
+	series *series
+}
+
+// columns returns definitions as the log takes them. Their labels are read in place, so the series
+// must stay in the head meanwhile.
+func (r *registry) columns(n int, at func(i int) definition) []wal.Column {
+	views, out := make([]index.LabelSetView, n), make([]wal.Column, n)
+	for i := range out {
+		d := at(i)
+		views[i] = r.sets.View(d.series.labels)
+		out[i] = wal.Column{Number: d.column, Series: d.series.ref, Labels: &views[i]}
+	}
+	return out
+}
 
 // find returns the series with the labels, acquired; nil if there is none. The
 // caller holds the shard's lock.

@@ -10,7 +10,8 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/index"
 )
 
-const slotPageSize = 256
+// slotPageSize makes pages of whole pages of the allocator, which takes small ones in sizes of its own.
+const slotPageSize = 1024
 
 // slots holds the series and gives them their numbers. A reference is a
 // generation and a slot: a slot is used again for another series, with a greater
@@ -97,27 +98,33 @@ func (t *slots) beginRun() {
 
 // fillLocked puts a series into its slot.
 func (t *slots) fillLocked(ref storage.SeriesRef, ls index.LabelSet, users int32) *series {
-	page := int(slotOf(ref) / slotPageSize)
-	var pages []*slotPage
-	if p := t.pages.Load(); p != nil {
-		pages = *p
-	}
-	if page >= len(pages) || pages[page] == nil {
-		if page < len(pages) {
-			pages = slices.Clone(pages) // readers may be looking at the place of the page
-		}
-		// Growing at the end is in place: readers do not look behind the end that they know.
-		for page >= len(pages) {
-			pages = append(pages, nil)
-		}
-		pages[page] = new(slotPage)
-		t.pages.Store(&pages)
-	}
-	s := &pages[page][slotOf(ref)%slotPageSize]
+	s := &t.pageLocked(slotOf(ref) / slotPageSize)[slotOf(ref)%slotPageSize]
 	s.ref, s.labels = ref, ls
 	s.logged.Store(false)
 	s.users.Store(users)
 	return s
+}
+
+// pageLocked returns a page, made if it is not there.
+func (t *slots) pageLocked(page uint32) *slotPage {
+	var pages []*slotPage
+	if p := t.pages.Load(); p != nil {
+		pages = *p
+	}
+	if int(page) < len(pages) && pages[page] != nil {
+		return pages[page]
+	}
+	grown := pages
+	if int(page) < len(pages) {
+		grown = slices.Clone(pages) // readers may be looking at the place of the page
+	}
+	// Growing at the end is in place: readers do not look behind the end that they know.
+	for int(page) >= len(grown) {
+		grown = append(grown, nil)
+	}
+	grown[page] = new(slotPage)
+	t.pages.Store(&grown)
+	return grown[page]
 }
 
 // release empties the slot of a dead series, whose lock the caller holds.

@@ -122,11 +122,7 @@ func (t *transaction) define(fresh []*series) []*series {
 }
 
 func (h *Head) definitions(list []*series) []wal.Column {
-	out := make([]wal.Column, len(list))
-	for i, s := range list {
-		out[i] = wal.Column{Series: s.ref, Labels: h.reg.labelSet(s)}
-	}
-	return out
+	return h.reg.columns(len(list), func(i int) definition { return definition{series: list[i]} })
 }
 
 // extras reports whether there are histograms and start timestamps.

@@ -11,9 +11,19 @@ type symbolTable struct {
 	numbers map[string]uint64
 	strings []string
 	bytes   int
+	// labels is where appendLabels appends, label what it calls for each label.
+	labels []byte
+	label  func(labels.Label)
 }
 
-func newSymbolTable() *symbolTable { return &symbolTable{numbers: map[string]uint64{}} }
+func newSymbolTable() *symbolTable {
+	t := &symbolTable{numbers: map[string]uint64{}}
+	t.label = func(l labels.Label) {
+		t.labels = binary.AppendUvarint(t.labels, t.number(l.Name))
+		t.labels = binary.AppendUvarint(t.labels, t.number(l.Value))
+	}
+	return t
+}
 
 func (t *symbolTable) number(s string) uint64 {
 	n, ok := t.numbers[s]
@@ -28,12 +38,9 @@ func (t *symbolTable) number(s string) uint64 {
 
 // appendLabels appends a label set as pairs of numbers.
 func (t *symbolTable) appendLabels(dst []byte, ls LabelSet) []byte {
-	dst = binary.AppendUvarint(dst, uint64(ls.Len()))
-	ls.Range(func(l labels.Label) {
-		dst = binary.AppendUvarint(dst, t.number(l.Name))
-		dst = binary.AppendUvarint(dst, t.number(l.Value))
-	})
-	return dst
+	t.labels = binary.AppendUvarint(dst, uint64(ls.Len()))
+	ls.Range(t.label)
+	return t.labels
 }
 
 // append appends the strings.
