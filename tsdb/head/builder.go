@@ -24,6 +24,7 @@ type builder struct {
 	even   storage.Bitmap
 	// constants has where in data a constant is encoded, by a hash of its bits.
 	constants [1 << constantBits]encodedConstant
+	sparse    segmentSparse
 }
 
 const constantBits = 7
@@ -35,21 +36,26 @@ type encodedConstant struct {
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
 
-// begin starts a segment with the places of a layout and extras.
+// begin starts a segment with the places of a layout and extras. It keeps no part of times.
 func (b *builder) begin(first uint64, times []int64, main *layout, extras []extra) {
 	b.seg = &segment{
-		first: first, times: times, layout: main, extras: extras,
+		first: first, times: makeRowTimes(times), layout: main, extras: extras,
 	}
 	b.seg.sizes = makePieceSizes(len(main.cols) + len(extras))
 	b.data = b.data[:0]
 	clear(b.constants[:])
+	b.sparse = segmentSparse{partial: b.sparse.partial}
+	b.sparse.partial.reset()
 }
 
 // end completes the segment. The builder keeps nothing of it.
 func (b *builder) end() *segment {
 	s := b.seg
-	s.data = slices.Clone(b.data)
-	b.seg = nil
+	s.data, s.sparse = slices.Clone(b.data), &nothingSparse
+	if !b.sparse.empty() {
+		s.sparse = &segmentSparse{b.sparse.partial.clone(), nil, slices.Clip(b.sparse.histograms), slices.Clip(b.sparse.starts)}
+	}
+	b.seg, b.sparse.histograms, b.sparse.starts = nil, nil, nil
 	return s
 }
 
@@ -59,7 +65,7 @@ func (b *builder) addFloats(values []float64, rows rowMask) {
 	if len(values) > 0 {
 		b.data = encoding.AppendFloats(b.data, values)
 		if len(values) < b.seg.rows() {
-			b.seg.partial = append(b.seg.partial, maskedPlace{int32(b.seg.places()), rows})
+			b.sparse.partial.add(b.seg.places(), rows)
 		}
 	}
 	b.seg.sizes.add(len(b.data))
@@ -88,7 +94,7 @@ func (b *builder) addStarts(starts []int64) {
 	for _, st := range starts {
 		if st != 0 {
 			place := int32(b.seg.places() - 1)
-			b.seg.starts = append(b.seg.starts, encodedPlace{place, encoding.AppendTimes(nil, starts)})
+			b.sparse.starts = append(b.sparse.starts, encodedPlace{place, encoding.AppendTimes(nil, starts)})
 			return
 		}
 	}
@@ -107,7 +113,7 @@ func (b *builder) addHistograms(rows rowMask, hs []*histogram.Histogram) {
 		b.addHistograms(right, hs[len(hs)/2:])
 		return
 	}
-	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindHistogram, rows, data})
+	b.sparse.histograms = append(b.sparse.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindHistogram, rows, data})
 }
 
 // addFloatHistograms is addHistograms for float histograms.
@@ -122,7 +128,7 @@ func (b *builder) addFloatHistograms(rows rowMask, hs []*histogram.FloatHistogra
 		b.addFloatHistograms(right, hs[len(hs)/2:])
 		return
 	}
-	b.seg.histograms = append(b.seg.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindFloatHistogram, rows, data})
+	b.sparse.histograms = append(b.sparse.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindFloatHistogram, rows, data})
 }
 
 // splitMask divides a mask after its first n rows.

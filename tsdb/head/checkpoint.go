@@ -278,9 +278,10 @@ func (c *checkpointer) rowsOf(seg *segment, base *layout, lo, hi int) (rows []st
 	rows = make([]storage.Row, hi-lo)
 	width := len(base.cols)
 	for i := range rows {
-		rows[i] = storage.Row{T: seg.times[lo+i], Values: make([]float64, width), Present: storage.Bitmap(nil).Grow(width)}
+		rows[i] = storage.Row{T: seg.times.at(lo + i), Values: make([]float64, width), Present: storage.Bitmap(nil).Grow(width)}
 	}
 	var buf columnBuffer
+	times := seg.times.all()
 	for place := range seg.places() {
 		s, col := seg.at(place)
 		if s == nil {
@@ -290,7 +291,7 @@ func (c *checkpointer) rowsOf(seg *segment, base *layout, lo, hi int) (rows []st
 			return nil, nil, err
 		}
 		if base.series(col) != s {
-			loose = buf.appendLoose(loose, s.ref, seg.times, lo, hi)
+			loose = buf.appendLoose(loose, s.ref, times, lo, hi)
 			continue
 		}
 		for r := lo; r < hi; r++ {

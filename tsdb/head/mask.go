@@ -1,6 +1,10 @@
 package head
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+	"sort"
+)
 
 // maxSegmentRows bounds the rows of a segment: those shorter than shortRows are
 // merged when they have chunkRows together, each has at most windowRows.
@@ -60,4 +64,45 @@ func rangeMask(from, to int) (m rowMask) {
 		}
 	}
 	return m
+}
+
+// placeMasks says which rows some places of a segment have. Places come and go together, so that
+// most have the mask of another one.
+type placeMasks struct {
+	places []placeMask // ascending in the place
+	masks  []rowMask
+}
+
+type placeMask struct{ place, mask uint32 }
+
+// lookedBack is how many masks add compares at most.
+const lookedBack = 16
+
+// add adds a place behind the others.
+func (p *placeMasks) add(place int, rows rowMask) {
+	mask := len(p.masks)
+	for i := mask - 1; i >= max(mask-lookedBack, 0); i-- {
+		if p.masks[i] == rows {
+			p.places = append(p.places, placeMask{uint32(place), uint32(i)})
+			return
+		}
+	}
+	p.masks = append(p.masks, rows)
+	p.places = append(p.places, placeMask{uint32(place), uint32(mask)})
+}
+
+// of returns the rows of a place, and whether it is there.
+func (p *placeMasks) of(place int) (rowMask, bool) {
+	i := sort.Search(len(p.places), func(i int) bool { return p.places[i].place >= uint32(place) })
+	if i == len(p.places) || p.places[i].place != uint32(place) {
+		return rowMask{}, false
+	}
+	return p.masks[p.places[i].mask], true
+}
+
+// reset empties the list and keeps its memory.
+func (p *placeMasks) reset() { p.places, p.masks = p.places[:0], p.masks[:0] }
+
+func (p *placeMasks) clone() placeMasks {
+	return placeMasks{slices.Clone(p.places), slices.Clone(p.masks)}
 }

@@ -3,6 +3,7 @@ package head
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -84,7 +85,7 @@ func (q *Querier) pin(g *group) {
 		return
 	}
 	v := g.pin()
-	v.number = len(q.views)
+	v.number, v.rowTimes = len(q.views), make([]atomic.Pointer[[]int64], len(v.segments))
 	q.views[g] = v
 }
 

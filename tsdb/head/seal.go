@@ -14,7 +14,7 @@ func sealWindow(w *windowView) *segment {
 	rows := w.rows()
 	main := w.layout(rows - 1)
 	extras := windowExtras(w, main)
-	b.begin(w.first, slices.Clone(w.times), main, extras)
+	b.begin(w.first, w.times, main, extras)
 	b.even = evenColumns(b.even, w, main)
 	for from := 0; from < len(main.cols); from += 64 {
 		b.addStrip(w, from, main.cols[from:min(from+64, len(main.cols))])
@@ -136,7 +136,7 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	times := make([]int64, 0, rows)
 	var extras []extra
 	for i, s := range segs {
-		times = append(times, s.times...)
+		times = s.times.appendTo(times)
 		if i == 0 || s.layout != segs[i-1].layout {
 			extras = appendExtras(extras, s.layout.cols, last.layout)
 		}

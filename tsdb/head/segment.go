@@ -16,7 +16,7 @@ import (
 // that had a column in earlier rows only follow as extras.
 type segment struct {
 	first  uint64 // ordinal of row 0 in the group's timeline
-	times  []int64
+	times  rowTimes
 	layout *layout
 	extras []extra // ascending in (series, column)
 
@@ -24,11 +24,22 @@ type segment struct {
 	sizes pieceSizes
 	data  []byte
 
-	// The rest is sparse, each ascending in the place.
-	partial    []maskedPlace     // places with a float in some rows only
+	sparse *segmentSparse // never nil
+}
+
+// segmentSparse is what few places have, each ascending in the place.
+type segmentSparse struct {
+	partial    placeMasks        // places with a float in some rows only
 	deleted    []maskedPlace     // rows that were deleted
 	histograms []histogramColumn // places may be there several times
 	starts     []encodedPlace    // start timestamps, for all rows
+}
+
+// nothingSparse is that of segments without any of it.
+var nothingSparse segmentSparse
+
+func (s *segmentSparse) empty() bool {
+	return len(s.partial.places)+len(s.deleted)+len(s.histograms)+len(s.starts) == 0
 }
 
 // extra is a place of a series that lost its column before the last row.
@@ -62,9 +73,9 @@ func compareExtra(a, b extra) int {
 	return cmp.Compare(a.col, b.col)
 }
 
-func (s *segment) rows() int   { return len(s.times) }
-func (s *segment) mint() int64 { return s.times[0] }
-func (s *segment) maxt() int64 { return s.times[len(s.times)-1] }
+func (s *segment) rows() int   { return s.times.rows }
+func (s *segment) mint() int64 { return s.times.first }
+func (s *segment) maxt() int64 { return s.times.last() }
 func (s *segment) places() int { return len(s.sizes.sizes) }
 
 // at returns the series and column of a place; nil if the column had no series.
@@ -98,7 +109,7 @@ func (s *segment) floats(place int) ([]byte, rowMask) {
 	if len(data) == 0 {
 		return nil, rowMask{}
 	}
-	if m, ok := findMask(s.partial, place); ok {
+	if m, ok := s.sparse.partial.of(place); ok {
 		return data, m
 	}
 	return data, rangeMask(0, s.rows())
@@ -106,7 +117,7 @@ func (s *segment) floats(place int) ([]byte, rowMask) {
 
 // hidden returns the deleted rows of a place.
 func (s *segment) hidden(place int) rowMask {
-	m, _ := findMask(s.deleted, place)
+	m, _ := findMask(s.sparse.deleted, place)
 	return m
 }
 
@@ -120,19 +131,19 @@ func findMask(list []maskedPlace, place int) (rowMask, bool) {
 
 // histogramsOf returns the histogram runs of a place.
 func (s *segment) histogramsOf(place int) []histogramColumn {
-	i := sort.Search(len(s.histograms), func(i int) bool { return s.histograms[i].place >= int32(place) })
+	i := sort.Search(len(s.sparse.histograms), func(i int) bool { return s.sparse.histograms[i].place >= int32(place) })
 	j := i
-	for j < len(s.histograms) && s.histograms[j].place == int32(place) {
+	for j < len(s.sparse.histograms) && s.sparse.histograms[j].place == int32(place) {
 		j++
 	}
-	return s.histograms[i:j]
+	return s.sparse.histograms[i:j]
 }
 
 // startsOf returns the encoded start timestamps of a place, nil if it has none.
 func (s *segment) startsOf(place int) []byte {
-	i := sort.Search(len(s.starts), func(i int) bool { return s.starts[i].place >= int32(place) })
-	if i < len(s.starts) && s.starts[i].place == int32(place) {
-		return s.starts[i].data
+	i := sort.Search(len(s.sparse.starts), func(i int) bool { return s.sparse.starts[i].place >= int32(place) })
+	if i < len(s.sparse.starts) && s.sparse.starts[i].place == int32(place) {
+		return s.sparse.starts[i].data
 	}
 	return nil
 }
@@ -150,7 +161,7 @@ func (s *segment) present(place int) rowMask {
 
 // span returns the rows with mint <= t <= maxt.
 func (s *segment) span(mint, maxt int64) (lo, hi int) {
-	return spanOf(s.times, mint, maxt)
+	return s.times.span(mint, maxt)
 }
 
 func spanOf(times []int64, mint, maxt int64) (lo, hi int) {
@@ -162,22 +173,23 @@ func spanOf(times []int64, mint, maxt int64) (lo, hi int) {
 // withDeleted returns a copy of the segment in which the given rows of the
 // places are deleted too.
 func (s *segment) withDeleted(more []maskedPlace) *segment {
-	c := *s
-	c.deleted = slices.Clone(s.deleted)
+	c, sparse := *s, *s.sparse
+	list := slices.Clone(sparse.deleted)
 	for _, d := range more {
-		i, ok := slices.BinarySearchFunc(c.deleted, d, func(a, b maskedPlace) int { return cmp.Compare(a.place, b.place) })
+		i, ok := slices.BinarySearchFunc(list, d, func(a, b maskedPlace) int { return cmp.Compare(a.place, b.place) })
 		if ok {
-			c.deleted[i].rows.add(d.rows)
+			list[i].rows.add(d.rows)
 		} else {
-			c.deleted = slices.Insert(c.deleted, i, d)
+			list = slices.Insert(list, i, d)
 		}
 	}
+	sparse.deleted, c.sparse = list, &sparse
 	return &c
 }
 
 // chunks returns the number of encoded columns, for the statistics.
 func (s *segment) chunks() int {
-	n := len(s.histograms)
+	n := len(s.sparse.histograms)
 	for i := range s.places() {
 		if s.sizes.sizes[i] > 0 {
 			n++

@@ -102,7 +102,7 @@ func (h *Head) NextTime(from int64) int64 {
 		v := g.pin()
 		for _, seg := range v.segments {
 			if lo, hi := seg.span(from, next); lo < hi {
-				next = seg.times[lo]
+				next = seg.times.at(lo)
 				break
 			}
 		}

@@ -1,6 +1,8 @@
 package head
 
 import (
+	"sync/atomic"
+
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -12,6 +14,9 @@ type groupView struct {
 	segments []*segment
 	window   windowView
 	number   int // in the order of a querier's views
+	// rowTimes has the timestamps of segments that were read; it is empty if the view
+	// is not a querier's.
+	rowTimes []atomic.Pointer[[]int64]
 }
 
 // pin takes a view of the group. It must be given back with unpin.
@@ -20,6 +25,21 @@ func (g *group) pin() *groupView {
 	defer g.rmu.Unlock()
 	g.rmu.window.pins.Add(1)
 	return &groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
+}
+
+// times returns the timestamps of a segment: the same memory each time, since all
+// columns that are read have them.
+func (v *groupView) times(segment int) []int64 {
+	if segment >= len(v.rowTimes) {
+		return v.segments[segment].times.all()
+	}
+	kept := &v.rowTimes[segment]
+	if times := kept.Load(); times != nil {
+		return *times
+	}
+	times := v.segments[segment].times.all()
+	kept.CompareAndSwap(nil, &times)
+	return *kept.Load()
 }
 
 func (v *groupView) unpin() { v.window.pins.Add(-1) }
@@ -72,7 +92,7 @@ func (v *groupView) newest(s *series, col uint32) (t int64, ok bool) {
 		}
 		m := seg.present(place)
 		if r := m.last(); r >= 0 {
-			return seg.times[r], true
+			return seg.times.at(r), true
 		}
 	}
 	return 0, false
@@ -134,7 +154,7 @@ func (it *columnIterator) load() bool {
 		if it.err = it.buf.readSegment(seg, place); it.err != nil {
 			return false
 		}
-		it.times, it.first = seg.times, seg.first
+		it.times, it.first = it.view.times(it.page-1), seg.first
 		it.at, it.end = seg.span(it.mint, it.maxt)
 		return true
 	}

@@ -1,0 +1,63 @@
+package head
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRowTimes compares timestamps at even distances, nearly so, and at the ends of time with the
+// list of them.
+func TestRowTimes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	even := func(first, step int64, n int) (out []int64) {
+		for i := range n {
+			out = append(out, first+int64(i)*step)
+		}
+		return out
+	}
+	late := even(1_700_000_000_000, 15_000, 120)
+	late[60]++
+	for name, times := range map[string][]int64{
+		"one": {5}, "two": {5, 7}, "even": even(1_700_000_000_000, 15_000, 240), "one late": late,
+		"gap": append(even(0, 10, 50), even(510, 10, 50)...), "ends of time": {math.MinInt64 + 1, 0, math.MaxInt64 - 1},
+	} {
+		got := makeRowTimes(times)
+		require.Equal(t, times, got.all(), name)
+		require.Equal(t, times, got.appendTo(nil), name)
+		require.Equal(t, times[0], got.first, name)
+		require.Equal(t, times[len(times)-1], got.last(), name)
+		for range 100 {
+			a, b := times[rng.IntN(len(times))]+rng.Int64N(3)-1, times[rng.IntN(len(times))]+rng.Int64N(3)-1
+			lo, hi := spanOf(times, a, b)
+			gotLo, gotHi := got.span(a, b)
+			require.Equal(t, []int{lo, hi}, []int{gotLo, gotHi}, "%s: %d to %d", name, a, b)
+		}
+	}
+}
+
+// TestPlaceMasks finds the masks of places that share some.
+func TestPlaceMasks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var list placeMasks
+	want := map[int]rowMask{}
+	for place := range 1000 {
+		if rng.IntN(3) == 0 {
+			rows := rangeMask(0, rng.IntN(1+place/10))
+			want[place] = rows
+			list.add(place, rows)
+		}
+	}
+	kept := list.clone()
+	list.reset()
+	list.add(7, rangeMask(0, 1))
+	for place := range 1000 {
+		rows, ok := kept.of(place)
+		require.Equal(t, want[place], rows)
+		_, there := want[place]
+		require.Equal(t, there, ok)
+	}
+	require.Less(t, len(kept.masks), len(kept.places)*3/4)
+}
