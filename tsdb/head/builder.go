@@ -41,7 +41,7 @@ func (b *builder) begin(first uint64, times []int64, main *layout, extras []extr
 	b.seg = &segment{
 		first: first, times: makeRowTimes(times), layout: main, extras: extras,
 	}
-	b.seg.sizes = makePieceSizes(len(main.cols) + len(extras))
+	b.seg.sizes = makePieceSizes(main.columns + len(extras))
 	b.data = b.data[:0]
 	clear(b.constants[:])
 	b.sparse = segmentSparse{partial: b.sparse.partial}

@@ -228,30 +228,30 @@ func (v *groupView) lastLayout() *layout {
 // memory may be another's.
 func (c *checkpointer) columns(g *group, l, written *layout) []wal.Column {
 	var out []definition
-	for i, s := range l.cols {
-		if s != nil && s != written.series(uint32(i)) && s.hasPlace(g, uint32(i)) {
+	l.differences(written, func(col uint32, s *series) {
+		if s != nil && s.hasPlace(g, col) {
 			c.defined.Add(s.id())
-			out = append(out, definition{storage.Column(i), s})
+			out = append(out, definition{storage.Column(col), s})
 		}
-	}
+	})
 	return c.head.reg.columns(len(out), func(i int) definition { return out[i] })
 }
 
 // lost returns the columns that have a series in a and none in b.
 func lost(a, b *layout) []storage.Column {
 	var out []storage.Column
-	for i, s := range a.cols {
-		if s != nil && b.series(uint32(i)) == nil {
-			out = append(out, storage.Column(i))
+	a.differences(b, func(col uint32, s *series) {
+		if s != nil && b.series(col) == nil {
+			out = append(out, storage.Column(col))
 		}
-	}
+	})
 	return out
 }
 
 // segment writes the rows of a segment.
 func (c *checkpointer) segment(enc *wal.RowEncoder, seg *segment, base *layout) error {
 	lo, hi := seg.span(c.from, maxTime)
-	for n := max(checkpointCells/(len(base.cols)+1), 8); lo < hi; lo += n {
+	for n := max(checkpointCells/(base.columns+1), 8); lo < hi; lo += n {
 		rows, loose, err := c.rowsOf(seg, base, lo, min(lo+n, hi))
 		if err != nil {
 			return err
@@ -276,7 +276,7 @@ func (c *checkpointer) segment(enc *wal.RowEncoder, seg *segment, base *layout) 
 // rowsOf turns the rows lo <= r < hi of a segment into rows again.
 func (c *checkpointer) rowsOf(seg *segment, base *layout, lo, hi int) (rows []storage.Row, loose []wal.Sample, err error) {
 	rows = make([]storage.Row, hi-lo)
-	width := len(base.cols)
+	width := base.columns
 	for i := range rows {
 		rows[i] = storage.Row{T: seg.times.at(lo + i), Values: make([]float64, width), Present: storage.Bitmap(nil).Grow(width)}
 	}

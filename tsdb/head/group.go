@@ -112,7 +112,7 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 	fresh := created && len(places) == 0 && s.looseLocked().empty() && s.users.Load() == noUsers+1
 	s.untrackLocked()
 	s.setPlacesLocked(append(slices.Clip(places), place{group: g, col: uint32(c), live: true, checked: !fresh}))
-	g.checked = g.checked.Grow(len(g.current.cols))
+	g.checked = g.checked.Grow(g.current.columns)
 	if !fresh {
 		g.checked.Set(c)
 	}
@@ -122,20 +122,19 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 
 // takeColumnLocked gives the lowest free column to a series.
 func (g *group) takeColumnLocked(s *series) (storage.Column, error) {
-	if g.freeCount == 0 && len(g.current.cols) >= wal.MaxColumns {
-		return 0, fmt.Errorf("%w: group %q has %d columns", storage.ErrSeriesLimit, g.origin, len(g.current.cols))
+	if g.freeCount == 0 && g.current.columns >= wal.MaxColumns {
+		return 0, fmt.Errorf("%w: group %q has %d columns", storage.ErrSeriesLimit, g.origin, g.current.columns)
 	}
 	g.unshareLayoutLocked()
 	if g.freeCount == 0 {
-		g.current.cols = append(g.current.cols, s)
-		return storage.Column(len(g.current.cols) - 1), nil
+		return storage.Column(g.current.add(s)), nil
 	}
 	for i, w := range g.free {
 		if w != 0 {
 			c := storage.Column(i<<6 + bits.TrailingZeros64(w))
 			g.free.Unset(c)
 			g.freeCount--
-			g.current.cols[c] = s
+			g.current.set(uint32(c), s)
 			return c, nil
 		}
 	}
@@ -147,7 +146,7 @@ func (g *group) unshareLayoutLocked() {
 	if !g.published {
 		return
 	}
-	g.current = &layout{cols: append(make([]*series, 0, len(g.current.cols)+1), g.current.cols...)}
+	g.current = g.current.next()
 	g.published = false
 }
 
@@ -166,8 +165,8 @@ func (g *group) releaseLocked(c storage.Column) {
 		return
 	}
 	g.unshareLayoutLocked()
-	g.current.cols[c] = nil
-	g.free = g.free.Grow(len(g.current.cols))
+	g.current.set(uint32(c), nil)
+	g.free = g.free.Grow(g.current.columns)
 	g.free.Set(c)
 	g.freeCount++
 	g.checked.Unset(c)
@@ -229,7 +228,7 @@ func (g *group) Close() error {
 // endLocked releases all columns and refuses later calls.
 func (g *group) endLocked() {
 	releases := g.pendingReleases
-	for c := range g.current.cols {
+	for c := range g.current.columns {
 		g.releaseLocked(storage.Column(c))
 	}
 	g.pendingReleases = releases // closing says the rest

@@ -18,7 +18,7 @@ func (g *group) appendLateLocked(a *rowAppend, r *storage.Row) error {
 	for w, word := range a.present {
 		for ; word != 0; word &= word - 1 {
 			c := storage.Column(w<<6 + bits.TrailingZeros64(word))
-			s := g.current.cols[c]
+			s := g.current.series(uint32(c))
 			g.checkColumnLocked(s)
 			in := a.sample(r, c)
 			if in.H != nil || in.FH != nil {

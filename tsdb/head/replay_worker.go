@@ -162,17 +162,17 @@ func (g *group) restoreColumnLocked(c storage.Column, s *series) {
 	}
 	g.releaseLocked(c)
 	g.unshareLayoutLocked()
-	for len(g.current.cols) <= int(c) { // those in between lost their definition
-		n := storage.Column(len(g.current.cols))
-		g.current.cols = append(g.current.cols, nil)
-		g.free = g.free.Grow(len(g.current.cols))
+	for g.current.columns <= int(c) { // those in between lost their definition
+		n := storage.Column(g.current.columns)
+		g.current.add(nil)
+		g.free = g.free.Grow(g.current.columns)
 		g.free.Set(n)
 		g.freeCount++
 	}
 	g.free.Unset(c)
 	g.freeCount--
-	g.current.cols[c] = s
-	g.checked = g.checked.Grow(len(g.current.cols))
+	g.current.set(uint32(c), s)
+	g.checked = g.checked.Grow(g.current.columns)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	places := s.placesLocked()
@@ -223,9 +223,9 @@ func (w *replayWorker) row(payload []byte) error {
 	}
 	a := &g.appending
 	a.reg = w.head.reg
-	lost := presentBeyond(row, len(g.current.cols))
+	lost := presentBeyond(row, g.current.columns)
 	values := row.Values
-	row.Values = values[:min(len(values), len(g.current.cols))]
+	row.Values = values[:min(len(values), g.current.columns)]
 	// A column without a series lost its definition; its neighbours did not.
 	g.siftLocked(a, row)
 	lost += len(a.refused)

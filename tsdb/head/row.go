@@ -69,8 +69,8 @@ func (g *group) AppendRow(r *storage.Row) error {
 	if g.closed {
 		return g.errClosed()
 	}
-	if len(r.Values) > len(g.current.cols) {
-		return fmt.Errorf("row of %q: %w: it has %d columns, the group %d", g.origin, storage.ErrUnknownColumn, len(r.Values), len(g.current.cols))
+	if len(r.Values) > g.current.columns {
+		return fmt.Errorf("row of %q: %w: it has %d columns, the group %d", g.origin, storage.ErrUnknownColumn, len(r.Values), g.current.columns)
 	}
 	a := &g.appending
 	a.reg = g.head.reg
@@ -99,7 +99,7 @@ func (g *group) AppendRow(r *storage.Row) error {
 func (g *group) siftLocked(a *rowAppend, r *storage.Row) {
 	n := len(r.Values)
 	a.refused, a.checked, a.hists, a.same, a.total = a.refused[:0], a.checked[:0], a.hists[:0], 0, 0
-	a.floats = a.floats[:0].Grow(len(g.current.cols))
+	a.floats = a.floats[:0].Grow(g.current.columns)
 	if r.Present == nil {
 		for w := range n >> 6 {
 			a.floats[w] = ^uint64(0)
@@ -116,7 +116,7 @@ func (g *group) siftLocked(a *rowAppend, r *storage.Row) {
 		}
 	}
 	for _, h := range r.Histograms {
-		if int(h.Column) < len(g.current.cols) {
+		if int(h.Column) < g.current.columns {
 			a.floats.Unset(h.Column)
 		}
 		s := g.current.series(uint32(h.Column))
@@ -173,7 +173,7 @@ func (g *group) checkLocked(a *rowAppend, r *storage.Row) (late bool) {
 	}
 	window := g.head.window()
 	for _, c := range a.checked {
-		s := g.current.cols[c]
+		s := g.current.series(uint32(c))
 		in := a.sample(r, c)
 		s.mu.Lock()
 		v, _ := g.head.judgeLocked(s, &in, window)
@@ -184,7 +184,7 @@ func (g *group) checkLocked(a *rowAppend, r *storage.Row) (late bool) {
 	}
 	kept := a.checked[:0]
 	for _, c := range a.checked {
-		s := g.current.cols[c]
+		s := g.current.series(uint32(c))
 		in := a.sample(r, c)
 		s.mu.Lock()
 		v, err := g.head.judgeLocked(s, &in, window)
@@ -279,7 +279,7 @@ func (g *group) keepHistogramsLocked(a *rowAppend, t int64) {
 // changed, and shows it to readers. It keeps its histograms. whole says that each
 // of its values is a sample, floats which are.
 func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap) {
-	columns := len(g.current.cols)
+	columns := g.current.columns
 	if len(g.rmu.window.times) > 0 && !g.rmu.window.fits(columns) {
 		g.sealLocked()
 	}
@@ -345,7 +345,7 @@ func (g *group) mergeShort(segments []*segment) []*segment {
 // untrackLocked forgets the reservations of a row that was not written.
 func (g *group) untrackLocked(a *rowAppend) {
 	for _, c := range a.checked {
-		s := g.current.cols[c]
+		s := g.current.series(uint32(c))
 		s.mu.Lock()
 		s.untrackLocked()
 		s.mu.Unlock()
@@ -356,7 +356,7 @@ func (g *group) untrackLocked(a *rowAppend) {
 // any more: the row is its newest sample now.
 func (g *group) uncheckLocked(a *rowAppend) {
 	for _, c := range a.checked {
-		s := g.current.cols[c]
+		s := g.current.series(uint32(c))
 		s.mu.Lock()
 		if live, p := s.liveLocked(); live == 1 && p.group == g && s.users.Load() == noUsers {
 			p.checked = false

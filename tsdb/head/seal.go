@@ -16,8 +16,8 @@ func sealWindow(w *windowView) *segment {
 	extras := windowExtras(w, main)
 	b.begin(w.first, w.times, main, extras)
 	b.even = evenColumns(b.even, w, main)
-	for from := 0; from < len(main.cols); from += 64 {
-		b.addStrip(w, from, main.cols[from:min(from+64, len(main.cols))])
+	for from := 0; from < main.columns; from += 64 {
+		b.addStrip(w, from, main)
 	}
 	for _, e := range extras {
 		b.column.readWindow(w, e.series, e.col)
@@ -27,13 +27,13 @@ func sealWindow(w *windowView) *segment {
 }
 
 // addStrip adds up to 64 columns of a window.
-func (b *builder) addStrip(w *windowView, from int, cols []*series) {
+func (b *builder) addStrip(w *windowView, from int, main *layout) {
 	rows := w.rows()
 	base := w.baseOf(from)
 	changing := w.strips[from>>6].decode(&b.strip, base, rows)
-	for i, s := range cols {
+	for i := range min(64, main.columns-from) {
 		c := from + i
-		switch {
+		switch s := main.series(uint32(c)); {
 		case s == nil:
 			b.addFloats(nil, rowMask{})
 		case !b.even.Has(storage.Column(c)):
@@ -60,7 +60,7 @@ func fill(dst []float64, v float64) {
 // evenColumns returns the columns of main that have the same series and a float
 // in every row, and no start timestamps: nearly always all of them.
 func evenColumns(even storage.Bitmap, w *windowView, main *layout) storage.Bitmap {
-	n := len(main.cols)
+	n := main.columns
 	even = even[:0].Grow(n)
 	for i := range even {
 		even[i] = ^uint64(0)
@@ -69,11 +69,7 @@ func evenColumns(even storage.Bitmap, w *windowView, main *layout) storage.Bitma
 		if run.layout == main {
 			continue
 		}
-		for c, s := range main.cols {
-			if run.layout.series(uint32(c)) != s {
-				even.Unset(storage.Column(c))
-			}
-		}
+		main.differences(run.layout, func(c uint32, _ *series) { even.Unset(storage.Column(c)) })
 	}
 	for i := range w.uneven {
 		u := &w.uneven[i]
@@ -102,25 +98,25 @@ func windowExtras(w *windowView, main *layout) []extra {
 	var extras []extra
 	for _, run := range w.layouts {
 		if run.layout != main {
-			extras = appendExtras(extras, run.layout.cols, main)
+			extras = appendExtras(extras, run.layout, main)
 		}
 	}
 	return sortedExtras(extras)
 }
 
-// appendExtras adds the columns of cols in which main has another series.
-func appendExtras(extras []extra, cols []*series, main *layout) []extra {
-	for c, s := range cols {
-		if s != nil && main.series(uint32(c)) != s {
-			extras = append(extras, extra{uint32(c), s})
+// appendExtras adds the columns of before in which main has another series.
+func appendExtras(extras []extra, before, main *layout) []extra {
+	before.differences(main, func(c uint32, s *series) {
+		if s != nil {
+			extras = append(extras, extra{c, s})
 		}
-	}
+	})
 	return extras
 }
 
 func sortedExtras(extras []extra) []extra {
 	slices.SortFunc(extras, compareExtra)
-	return slices.Clip(slices.Compact(extras))
+	return slices.Clone(slices.Compact(extras)) // it stays with the segment
 }
 
 // mergeSegments makes one segment of consecutive ones of a group. Deleted rows
@@ -138,10 +134,10 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	for i, s := range segs {
 		times = s.times.appendTo(times)
 		if i == 0 || s.layout != segs[i-1].layout {
-			extras = appendExtras(extras, s.layout.cols, last.layout)
+			extras = appendExtras(extras, s.layout, last.layout)
 		}
 		for j, e := range s.extras {
-			if m := s.present(len(s.layout.cols) + j); !m.empty() && last.layout.series(e.col) != e.series {
+			if m := s.present(s.layout.columns + j); !m.empty() && last.layout.series(e.col) != e.series {
 				extras = append(extras, e)
 			}
 		}
@@ -149,7 +145,7 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	extras = sortedExtras(extras)
 	b.begin(segs[0].first, times, last.layout, extras)
 	var joined columnBuffer
-	for place := range len(last.layout.cols) + len(extras) {
+	for place := range last.layout.columns + len(extras) {
 		s, col := b.seg.at(place)
 		if s == nil {
 			b.addFloats(nil, rowMask{})

@@ -80,10 +80,10 @@ func (s *segment) places() int { return len(s.sizes.sizes) }
 
 // at returns the series and column of a place; nil if the column had no series.
 func (s *segment) at(place int) (*series, uint32) {
-	if place < len(s.layout.cols) {
-		return s.layout.cols[place], uint32(place)
+	if place < s.layout.columns {
+		return s.layout.series(uint32(place)), uint32(place)
 	}
-	e := s.extras[place-len(s.layout.cols)]
+	e := s.extras[place-s.layout.columns]
 	return e.series, e.col
 }
 
@@ -99,7 +99,7 @@ func (s *segment) find(want *series, col uint32) int {
 	if !ok {
 		return -1
 	}
-	return len(s.layout.cols) + i
+	return s.layout.columns + i
 }
 
 // floats returns the encoded floats of a place and the rows that have one.

@@ -21,19 +21,6 @@ const (
 	minWindowRows = 16
 )
 
-// layout says which series a column had when a row was appended. It is
-// immutable once a row refers to it; a column without a series is nil.
-type layout struct {
-	cols []*series
-}
-
-func (l *layout) series(col uint32) *series {
-	if int(col) < len(l.cols) {
-		return l.cols[col]
-	}
-	return nil
-}
-
 // window is the recent rows of a group. Most values are those of the row before,
 // so a window has its first row whole and of the others what changed: by strips
 // of 64 columns, since a column is what is read and sealed.

@@ -80,7 +80,7 @@ func TestWindowAgainstRows(t *testing.T) {
 				}
 				_, err := g.AddColumn(testLabels(int(seed), 1000+int(i)))
 				require.NoError(t, err)
-				columns = len(g.current.cols)
+				columns = g.current.columns
 				values = append(values, make([]float64, columns-len(values))...)
 			}
 			row := randomRow(rng, i, values, 1+int(seed))

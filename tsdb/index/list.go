@@ -58,8 +58,16 @@ func (l *list) add(id uint32) {
 	l.bitmap.Add(id)
 }
 
-// spill makes a bitmap of the runs.
-func (l *list) spill() { l.bitmap, l.runs = l.clone(), nil }
+// spill makes a bitmap of the runs. It is not one of runs, which takes more once there are many.
+func (l *list) spill() {
+	var u union
+	u.dst = roaring.New()
+	for _, r := range l.runs {
+		u.addEach(r)
+	}
+	u.flush()
+	l.bitmap, l.runs = u.dst, nil
+}
 
 // addMany adds series that are not there.
 func (l *list) addMany(ids []uint32) {
@@ -177,13 +185,19 @@ func (u *union) add(l *list) {
 			r.addTo(u.dst)
 			continue
 		}
-		for id := r.first; id < r.last; id++ {
-			u.pending = append(u.pending, id)
-		}
-		u.pending = append(u.pending, r.last)
+		u.addEach(r)
 	}
-	if len(u.pending) >= maxPending {
-		u.flush()
+}
+
+// addEach adds the series of a run one by one.
+func (u *union) addEach(r run) {
+	for id := r.first; ; id++ {
+		if u.pending = append(u.pending, id); len(u.pending) >= maxPending {
+			u.flush()
+		}
+		if id == r.last {
+			return
+		}
 	}
 }
 
