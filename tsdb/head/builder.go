@@ -53,7 +53,7 @@ func (b *builder) end() *segment {
 	s := b.seg
 	s.data, s.sparse = slices.Clone(b.data), &nothingSparse
 	if !b.sparse.empty() {
-		s.sparse = &segmentSparse{b.sparse.partial.clone(), nil, slices.Clip(b.sparse.histograms), slices.Clip(b.sparse.starts)}
+		s.sparse = &segmentSparse{b.sparse.partial.clone(), placeMasks{}, slices.Clip(b.sparse.histograms), slices.Clip(b.sparse.starts)}
 	}
 	b.seg, b.sparse.histograms, b.sparse.starts = nil, nil, nil
 	return s

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"sort"
@@ -69,26 +70,25 @@ func rangeMask(from, to int) (m rowMask) {
 // placeMasks says which rows some places of a segment have. Places come and go together, so that
 // most have the mask of another one.
 type placeMasks struct {
-	places []placeMask // ascending in the place
-	masks  []rowMask
+	places  []placeMask // ascending in the place
+	masks   []rowMask   // each once
+	numbers map[rowMask]uint32
 }
 
 type placeMask struct{ place, mask uint32 }
 
-// lookedBack is how many masks add compares at most.
-const lookedBack = 16
-
 // add adds a place behind the others.
 func (p *placeMasks) add(place int, rows rowMask) {
-	mask := len(p.masks)
-	for i := mask - 1; i >= max(mask-lookedBack, 0); i-- {
-		if p.masks[i] == rows {
-			p.places = append(p.places, placeMask{uint32(place), uint32(i)})
-			return
+	n, ok := p.numbers[rows]
+	if !ok {
+		if p.numbers == nil {
+			p.numbers = map[rowMask]uint32{}
 		}
+		n = uint32(len(p.masks))
+		p.numbers[rows] = n
+		p.masks = append(p.masks, rows)
 	}
-	p.masks = append(p.masks, rows)
-	p.places = append(p.places, placeMask{uint32(place), uint32(mask)})
+	p.places = append(p.places, placeMask{uint32(place), n})
 }
 
 // of returns the rows of a place, and whether it is there.
@@ -100,9 +100,40 @@ func (p *placeMasks) of(place int) (rowMask, bool) {
 	return p.masks[p.places[i].mask], true
 }
 
-// reset empties the list and keeps its memory.
-func (p *placeMasks) reset() { p.places, p.masks = p.places[:0], p.masks[:0] }
+// with returns a list that has more rows of some places, which are in any order and may be there
+// several times.
+func (p *placeMasks) with(more []maskedPlace) placeMasks {
+	more = slices.SortedFunc(slices.Values(more), func(a, b maskedPlace) int { return cmp.Compare(a.place, b.place) })
+	var out placeMasks
+	have := p.places
+	for i, d := range more {
+		if i+1 < len(more) && more[i+1].place == d.place {
+			more[i+1].rows.add(d.rows)
+			continue
+		}
+		for len(have) > 0 && have[0].place < uint32(d.place) {
+			out.add(int(have[0].place), p.masks[have[0].mask])
+			have = have[1:]
+		}
+		if len(have) > 0 && have[0].place == uint32(d.place) {
+			d.rows.add(p.masks[have[0].mask])
+			have = have[1:]
+		}
+		out.add(int(d.place), d.rows)
+	}
+	for _, h := range have {
+		out.add(int(h.place), p.masks[h.mask])
+	}
+	return out.clone()
+}
 
+// reset empties the list and keeps its memory.
+func (p *placeMasks) reset() {
+	p.places, p.masks = p.places[:0], p.masks[:0]
+	clear(p.numbers)
+}
+
+// clone returns the list in memory of its own. Nothing is added to that.
 func (p *placeMasks) clone() placeMasks {
-	return placeMasks{slices.Clone(p.places), slices.Clone(p.masks)}
+	return placeMasks{places: slices.Clone(p.places), masks: slices.Clone(p.masks)}
 }

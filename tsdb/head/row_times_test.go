@@ -37,27 +37,3 @@ func TestRowTimes(t *testing.T) {
 		}
 	}
 }
-
-// TestPlaceMasks finds the masks of places that share some.
-func TestPlaceMasks(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	var list placeMasks
-	want := map[int]rowMask{}
-	for place := range 1000 {
-		if rng.IntN(3) == 0 {
-			rows := rangeMask(0, rng.IntN(1+place/10))
-			want[place] = rows
-			list.add(place, rows)
-		}
-	}
-	kept := list.clone()
-	list.reset()
-	list.add(7, rangeMask(0, 1))
-	for place := range 1000 {
-		rows, ok := kept.of(place)
-		require.Equal(t, want[place], rows)
-		_, there := want[place]
-		require.Equal(t, there, ok)
-	}
-	require.Less(t, len(kept.masks), len(kept.places)*3/4)
-}

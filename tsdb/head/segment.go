@@ -30,7 +30,7 @@ type segment struct {
 // segmentSparse is what few places have, each ascending in the place.
 type segmentSparse struct {
 	partial    placeMasks        // places with a float in some rows only
-	deleted    []maskedPlace     // rows that were deleted
+	deleted    placeMasks        // rows that were deleted
 	histograms []histogramColumn // places may be there several times
 	starts     []encodedPlace    // start timestamps, for all rows
 }
@@ -39,7 +39,7 @@ type segmentSparse struct {
 var nothingSparse segmentSparse
 
 func (s *segmentSparse) empty() bool {
-	return len(s.partial.places)+len(s.deleted)+len(s.histograms)+len(s.starts) == 0
+	return len(s.partial.places)+len(s.deleted.places)+len(s.histograms)+len(s.starts) == 0
 }
 
 // extra is a place of a series that lost its column before the last row.
@@ -117,16 +117,8 @@ func (s *segment) floats(place int) ([]byte, rowMask) {
 
 // hidden returns the deleted rows of a place.
 func (s *segment) hidden(place int) rowMask {
-	m, _ := findMask(s.sparse.deleted, place)
+	m, _ := s.sparse.deleted.of(place)
 	return m
-}
-
-func findMask(list []maskedPlace, place int) (rowMask, bool) {
-	i := sort.Search(len(list), func(i int) bool { return list[i].place >= int32(place) })
-	if i < len(list) && list[i].place == int32(place) {
-		return list[i].rows, true
-	}
-	return rowMask{}, false
 }
 
 // histogramsOf returns the histogram runs of a place.
@@ -174,16 +166,7 @@ func spanOf(times []int64, mint, maxt int64) (lo, hi int) {
 // places are deleted too.
 func (s *segment) withDeleted(more []maskedPlace) *segment {
 	c, sparse := *s, *s.sparse
-	list := slices.Clone(sparse.deleted)
-	for _, d := range more {
-		i, ok := slices.BinarySearchFunc(list, d, func(a, b maskedPlace) int { return cmp.Compare(a.place, b.place) })
-		if ok {
-			list[i].rows.add(d.rows)
-		} else {
-			list = slices.Insert(list, i, d)
-		}
-	}
-	sparse.deleted, c.sparse = list, &sparse
+	sparse.deleted, c.sparse = sparse.deleted.with(more), &sparse
 	return &c
 }
 
