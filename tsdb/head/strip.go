@@ -243,21 +243,13 @@ type stripReader struct {
 	wider widerColumns
 }
 
-// begin goes to the values of the next piece and returns what the run has from there.
-func (r *stripReader) begin() []byte {
+// begin goes to the values of the next piece.
+func (r *stripReader) begin() {
 	if r.at == stripRunBytes || r.run.data[r.at] == nextRun {
 		r.run, r.at = r.run.next, 0
 	}
-	n := r.run.data[r.at]
+	n := int(r.run.data[r.at])
 	r.at++
-	if n != 0 {
-		r.widen(int(n))
-	}
-	return r.run.data[r.at:]
-}
-
-// widen reads which columns become wider.
-func (r *stripReader) widen(n int) {
 	for _, b := range r.run.data[r.at : r.at+n] {
 		r.wider.set(int(b&63), b>>6)
 	}
@@ -265,20 +257,32 @@ func (r *stripReader) widen(n int) {
 }
 
 // float returns the value of one of the changed columns, v being the one before.
-func (w *widerColumns) float(values []byte, l *pieceLayout, changed, bit uint64, v float64) float64 {
+func (w *widerColumns) float(values []byte, changed, bit uint64, v float64) float64 {
 	below := changed & (bit - 1)
-	switch {
-	case (w[0]|w[1]|w[2])&bit == 0:
+	if (w[0]|w[1]|w[2])&bit == 0 {
 		return v + float64(int8(values[bits.OnesCount64(below&^(w[0]|w[1]|w[2]))]))
+	}
+	l := w.layout(changed)
+	switch {
 	case w[0]&bit != 0:
 		at := l.at16 + 2*bits.OnesCount64(below&w[0])
 		return v + float64(int16(binary.LittleEndian.Uint16(values[at:])))
 	case w[1]&bit != 0:
 		at := l.at32 + 4*bits.OnesCount64(below&w[1])
 		return v + float64(int32(binary.LittleEndian.Uint32(values[at:])))
+	default:
+		at := l.atWhole + 8*bits.OnesCount64(below&w[2])
+		return math.Float64frombits(binary.LittleEndian.Uint64(values[at:]))
 	}
-	at := l.atWhole + 8*bits.OnesCount64(below&w[2])
-	return math.Float64frombits(binary.LittleEndian.Uint64(values[at:]))
+}
+
+// size returns how long the values of a piece are.
+func (w *widerColumns) size(changed uint64) int {
+	n := bits.OnesCount64(changed)
+	if changed&(w[0]|w[1]|w[2]) == 0 {
+		return n
+	}
+	return n + bits.OnesCount64(changed&w[0]) + 3*bits.OnesCount64(changed&w[1]) + 7*bits.OnesCount64(changed&w[2])
 }
 
 // column fills dst, rows of a window, with the floats of a column, v being the one
@@ -286,6 +290,7 @@ func (w *widerColumns) float(values []byte, l *pieceLayout, changed, bit uint64,
 func (s *strip) column(dst []float64, column uint32, v float64) {
 	bit := uint64(1) << column
 	r := stripReader{}
+	data, at := &noPieces, 0 // those of r, while it needs not be asked
 	for from := 0; from < len(dst); from += changedRows {
 		rows := dst[from:min(from+changedRows, len(dst))]
 		words := s.changed[from/changedRows].Load()
@@ -293,22 +298,31 @@ func (s *strip) column(dst []float64, column uint32, v float64) {
 			fill(rows, v)
 			continue
 		}
-		for i := range rows {
-			if changed := words[i]; changed != 0 {
-				if r.run == nil {
-					r.run = s.runs
+		for i, changed := range words[:len(rows)] {
+			if changed != 0 {
+				if uint(at) < stripRunBytes && data[at] == 0 {
+					at++
+				} else {
+					if r.run == nil {
+						r.run = s.runs
+					} else {
+						r.at = at
+					}
+					r.begin()
+					data, at = &r.run.data, r.at
 				}
-				values := r.begin()
-				l := r.wider.layout(changed)
 				if changed&bit != 0 {
-					v = r.wider.float(values, &l, changed, bit, v)
+					v = r.wider.float(data[at:], changed, bit, v)
 				}
-				r.at += l.end
+				at += r.wider.size(changed)
 			}
 			rows[i] = v
 		}
 	}
 }
+
+// noPieces is the data of no run.
+var noPieces = [stripRunBytes]byte{nextRun}
 
 // stripBuffer is the decoded floats of a strip, by column.
 type stripBuffer [64][windowRows]float64
@@ -365,9 +379,9 @@ func (d *stripDecoder) fill(c, to int) {
 
 // row decodes the values of a row.
 func (d *stripDecoder) row(row int, changed uint64) {
-	values := d.begin()
+	d.begin()
 	l := d.wider.layout(changed)
-	values = values[:l.end]
+	values := d.run.data[d.at : d.at+l.end]
 	d.at += l.end
 	at := 0
 	for word := changed &^ (d.wider[0] | d.wider[1] | d.wider[2]); word != 0; word &= word - 1 {
