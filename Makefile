@@ -21,6 +21,8 @@ each = @set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
 FUZZTIME ?= 20s
 SOAKTIME ?= 1h
 SOAKSEEDS ?= 3000
+# Stores of the differential test of queries, of 100 queries each.
+QUERYSEEDS ?= 1000
 ARGS     ?=
 
 .PHONY: help build run test lint unit e2e race fuzz bench peers soak clean
@@ -65,8 +67,9 @@ bench: ## every benchmark once
 peers: ## the storage engine beside Prometheus's and VictoriaMetrics's (ARGS='-data DIR', documentation/benchmarks.md)
 	cd bench && go run . $(ARGS)
 
-soak: build ## random lives of the database, every failure of the disk, and kills of the server under load for SOAKTIME (1h)
+soak: build ## random lives of the database, random queries beside Prometheus, every failure of the disk, and kills of the server under load for SOAKTIME (1h)
 	go test -count=1 -timeout=0 -run '^(TestAgreesWithModel|TestFailingOperation|TestCrash)$$' ./tsdb -args -seeds=$(SOAKSEEDS) -sweep-step=1
+	go test -count=1 -timeout=0 -run '^TestDifferential$$' ./promql -args -seeds=$(QUERYSEEDS) -queries=100
 	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon go test -count=1 -timeout=0 -run '^TestCrash$$' -v . -args -soak=$(SOAKTIME)
 
 clean: ## remove what build made; data stays

@@ -54,6 +54,8 @@ var measurements = map[string]measurement{
 	"single": appendSingles,
 	"select": selectSeries,
 	"churn":  churn,
+
+	queryGroup: query,
 }
 
 // childCommand is the first argument of a child; the second is the job as JSON.

@@ -26,6 +26,12 @@ type engine interface {
 	// freeStale says, before open, that series that ended shall leave memory as soon as they are
 	// this share of all series in memory, when the engine can do that.
 	freeStale(share float64)
+	// serverBlocks says, before open, that blocks have the ranges that a server's have.
+	serverBlocks()
+	// maintain writes and joins the blocks that are due.
+	maintain() error
+	// evaluator returns the query engine that belongs to the store.
+	evaluator() (evaluator, error)
 	// minute is called after each minute of samples, for what the engine does by the clock.
 	minute() error
 	// clientBytes is the memory that the engine's user needs to call it, not the engine.

@@ -22,6 +22,8 @@ type gnomonEngine struct {
 	db  *tsdb.DB
 	// staleShare is 0 if series that ended wait for the next cut.
 	staleShare float64
+	// server gives blocks the ranges of a server.
+	server bool
 }
 
 func (e *gnomonEngine) openWith(dir string, opts tsdb.Options) (err error) {
@@ -35,6 +37,9 @@ func (e *gnomonEngine) openWith(dir string, opts tsdb.Options) (err error) {
 
 func (e *gnomonEngine) open(dir string) error {
 	opts := tsdb.Options{MinBlockDuration: cutRange, MaxBlockDuration: cutRange}
+	if e.server {
+		opts.MinBlockDuration, opts.MaxBlockDuration = 0, 0
+	}
 	if e.staleShare > 0 {
 		opts.MinBlockDuration, opts.MaxBlockDuration = joinRange, joinRange // no cut comes between
 		opts.StaleSeriesThreshold = e.staleShare
@@ -44,6 +49,9 @@ func (e *gnomonEngine) open(dir string) error {
 
 func (e *gnomonEngine) close() error     { return e.db.Close() }
 func (e *gnomonEngine) clientBytes() int { return 0 }
+
+func (e *gnomonEngine) serverBlocks()   { e.server = true }
+func (e *gnomonEngine) maintain() error { return e.db.Maintain(context.Background()) }
 
 func (e *gnomonEngine) freeStale(share float64) { e.staleShare = share }
 

@@ -23,6 +23,9 @@ import (
 	"time"
 )
 
+// engineNames are the engines in the order in which they are measured.
+var engineNames = []string{ours, upstream, victoria}
+
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -45,6 +48,7 @@ func run(args []string) error {
 	fmt.Printf("%s, %s, %s, commit %s, %d × %s, took %s\n\n", begin.UTC().Format("2006-01-02 15:04 MST"), machine(), runtime.Version(), commit(),
 		p.count, strings.Join(p.groups, ","), time.Since(begin).Round(time.Second))
 	printTable(os.Stdout, p, got)
+	printQueries(os.Stdout, p, got)
 	return err
 }
 
@@ -59,7 +63,7 @@ func parsePlan(args []string) (plan, error) {
 	fs.IntVar(&p.count, "count", 3, "repetitions; the table has the least of them, and the median in brackets")
 	fs.IntVar(&p.rows, "rows", 480, "rows of each target; 480 are two hours")
 	groups := fs.String("run", strings.Join(groupNames(), ","), "groups of rows to measure")
-	engines := fs.String("engines", strings.Join([]string{ours, upstream, victoria}, ","), "engines to measure")
+	engines := fs.String("engines", strings.Join(engineNames, ","), "engines to measure")
 	sets := fs.String("sets", small+","+mixed, "sets of recordings: small exporters, mixed with an API server")
 	scales := fs.String("scale", "1,4,16", "multiples of the number of series")
 	if err := fs.Parse(args); err != nil {
@@ -69,7 +73,7 @@ func parsePlan(args []string) (plan, error) {
 	if p.groups, err = choose("group", *groups, groupNames()); err != nil {
 		return p, err
 	}
-	if p.engines, err = choose("engine", *engines, []string{ours, upstream, victoria}); err != nil {
+	if p.engines, err = choose("engine", *engines, engineNames); err != nil {
 		return p, err
 	}
 	if p.sets, err = choose("set", *sets, []string{small, mixed}); err != nil {

@@ -49,6 +49,7 @@ var needs = map[string]struct {
 	"append":     {chain: "ingest", alone: []string{"row", "single"}},
 	"select":     {alone: []string{"select"}},
 	"churn":      {alone: []string{"churn"}},
+	queryGroup:   {alone: []string{queryGroup}},
 }
 
 // chain is in the order in which the jobs run.
@@ -115,6 +116,9 @@ func (p plan) lastOfChain() int {
 func (p plan) applies(j job) bool {
 	if j.Engine == victoria && slices.Contains([]string{"replay", "cut", "log"}, j.What) {
 		return false // it has no log, and writes blocks all the time
+	}
+	if j.Engine == victoria && j.What == queryGroup {
+		return false // its queries are another language, behind a server
 	}
 	return j.What != "codec" || j.Scale == p.scales[0]
 }

@@ -65,7 +65,7 @@ func groupNames() []string {
 			names = append(names, r.group)
 		}
 	}
-	return names
+	return append(names, queryGroup)
 }
 
 // printTable writes the results as a table in Markdown.

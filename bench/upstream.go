@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	upstreamstorage "github.com/prometheus/prometheus/storage"
@@ -25,6 +26,8 @@ type upstreamEngine struct {
 	db  *upstreamtsdb.DB
 	// staleShare is 0 if series that ended wait for the next compaction of the head.
 	staleShare float64
+	// server gives blocks the ranges of a server.
+	server bool
 }
 
 func (e *upstreamEngine) open(dir string) (err error) {
@@ -33,6 +36,9 @@ func (e *upstreamEngine) open(dir string) (err error) {
 	opts.MaxBlockDuration = cutRange.Milliseconds()
 	if e.staleShare > 0 {
 		opts.MinBlockDuration, opts.MaxBlockDuration = joinRange.Milliseconds(), joinRange.Milliseconds()
+	}
+	if e.server {
+		opts.MinBlockDuration, opts.MaxBlockDuration = (2 * time.Hour).Milliseconds(), (3 * 24 * time.Hour).Milliseconds()
 	}
 	opts.RetentionDuration = 0
 	opts.WALCompression = compression.Snappy
@@ -56,6 +62,9 @@ func (e *upstreamEngine) minute() error {
 	}
 	return nil
 }
+
+func (e *upstreamEngine) serverBlocks()   { e.server = true }
+func (e *upstreamEngine) maintain() error { return e.db.Compact(e.ctx) }
 
 func (e *upstreamEngine) freeStale(share float64) { e.staleShare = share }
 

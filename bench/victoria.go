@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -149,4 +150,11 @@ func (e *victoriaEngine) singles(_ []uint64, series []labels.Labels, t int64, v 
 	}
 	e.storage.AddRows(e.rows, 64)
 	return nil
+}
+
+func (e *victoriaEngine) serverBlocks()   {}
+func (e *victoriaEngine) maintain() error { return nil }
+
+func (e *victoriaEngine) evaluator() (evaluator, error) {
+	return nil, errors.New("its queries are measured as a whole server")
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/promql/functions"
@@ -64,7 +65,7 @@ func (sc *scope) newHistogramQuantile(n *plan.Call) (operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	functions.CheckQuantile(h.scalars[0], n.Args[0].Position(), &h.notes)
+	functions.CheckQuantiles(h.scalars, []posrange.PositionRange{n.Args[0].Position()}, &h.notes)
 	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) []*series {
 		s := h.result(metric)
 		g.Quantiles([]*functions.Steps{&s.Steps}, h.scalars, sc.first, sc.step, &h.args)
@@ -91,9 +92,11 @@ func (sc *scope) newHistogramQuantiles(n *plan.Call) (operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, qs := range h.scalars {
-		functions.CheckQuantile(qs, n.Args[2+i].Position(), &h.notes)
+	var positions []posrange.PositionRange
+	for _, q := range n.Args[2:] {
+		positions = append(positions, q.Position())
 	}
+	functions.CheckQuantiles(h.scalars, positions, &h.notes)
 	name := n.Args[1].(*plan.Text).Value
 	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) []*series {
 		all := make([]*series, len(h.scalars))

@@ -107,13 +107,20 @@ func (n noted) make() error {
 // note adds an annotation about the series of a at the position of a.
 func (a *Args) note(what note) { a.Annotations.once(what, a.Metric, a.Pos) }
 
-// CheckQuantile adds a warning for each quantile out of range. pos is the
-// position of the parameter. histogram_quantile and histogram_quantiles want it
-// once per query, whether there are series or not, quantile never.
-func CheckQuantile(qs []float64, pos posrange.PositionRange, a *Annotations) {
-	for i, q := range qs {
-		if invalidQuantile(q) && (i == 0 || q != qs[i-1]) {
-			a.Add(annotations.NewInvalidQuantileWarning(q, pos))
+// CheckQuantiles adds a warning for each quantile out of range: qs[i] are those
+// of one parameter, for each step or one for all, and pos[i] is its position.
+// histogram_quantile and histogram_quantiles want it once per query, whether
+// there are series or not.
+func CheckQuantiles(qs [][]float64, pos []posrange.PositionRange, a *Annotations) {
+	steps := 1
+	for _, values := range qs {
+		steps = max(steps, len(values))
+	}
+	for step := range steps {
+		for i, values := range qs {
+			if q := at(values, step); invalidQuantile(q) {
+				a.Add(annotations.NewInvalidQuantileWarning(q, pos[i]))
+			}
 		}
 	}
 }

@@ -83,7 +83,9 @@ func (t *LabelTransform) Apply(ls labels.Labels) (out labels.Labels, named bool)
 }
 
 // CompareLabels orders two series as sort_by_label does: by the labels of the
-// names in natural order, then by all. sort_by_label_desc is the reverse.
+// names in natural order, then by all. sort_by_label_desc is the reverse. The
+// natural order is not transitive for everything: to get Prometheus's, sort a
+// vector in its order with slices.SortFunc.
 func CompareLabels(a, b labels.Labels, names []string) int {
 	for _, name := range names {
 		va, vb := a.Get(name), b.Get(name)

@@ -16,10 +16,12 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gnomonhq/gnomon/internal/randomseries"
 )
 
 // seeds is how many random cases each function is compared with.
-var seeds = flag.Int("seeds", 40, "random cases of each function")
+var seeds = flag.Int("seeds", 12, "random cases of each function")
 
 var testParser = parser.NewParser(parser.Options{
 	EnableExperimentalFunctions: true, ExperimentalDurationExpr: true,
@@ -61,8 +63,8 @@ func randomSeries(r *rand.Rand, from, to int64, starts bool) *testSeries {
 	s := &testSeries{}
 	kind := r.IntN(4) // 0, 1: floats; 2: histograms; 3: both
 	interval := int64(1000 * (1 + r.IntN(30)))
-	values := randomFloats(r, 2*int((to-from)/interval)+2)
-	makeHist := newHistogramMaker(r)
+	values := randomseries.Floats(r, 2*int((to-from)/interval)+2)
+	makeHist := randomseries.NewHistograms(r)
 	before := int64(0)
 	for t := from; t <= to; t += 1 + interval/2 + r.Int64N(interval) {
 		if r.IntN(40) == 0 {
@@ -73,7 +75,7 @@ func randomSeries(r *rand.Rand, from, to int64, starts bool) *testSeries {
 			st = []int64{0, t, before, before - 500, before + 500, t - 100, from - 1000, t + 5}[r.IntN(8)]
 		}
 		if kind == 2 || kind == 3 && r.IntN(4) == 0 {
-			s.histTimes, s.hists = append(s.histTimes, t), append(s.hists, makeHist.next())
+			s.histTimes, s.hists = append(s.histTimes, t), append(s.hists, makeHist.Next())
 			s.histStarts = append(s.histStarts, st)
 		} else {
 			s.Times, s.Values = append(s.Times, t), append(s.Values, values[len(s.Values)])

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // quantileOf returns quantile q of the values, which it sorts.
@@ -55,7 +57,7 @@ func (s nanFirst) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 func quantileFloats(_ []int64, v []float64, c *call) (float64, bool) {
 	q := c.args.Scalar(0, c.step)
 	if invalidQuantile(q) {
-		CheckQuantile([]float64{q}, c.args.Pos, c.args.Annotations)
+		c.args.Annotations.Add(annotations.NewInvalidQuantileWarning(q, c.args.Pos))
 	}
 	c.args.scratch = append(c.args.scratch[:0], v...)
 	return quantileOf(q, c.args.scratch), true

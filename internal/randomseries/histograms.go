@@ -1,4 +1,4 @@
-package functions
+package randomseries
 
 import (
 	"math"
@@ -7,47 +7,12 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 )
 
-// randomFloats returns values as a kind of series has them.
-func randomFloats(r *rand.Rand, n int) []float64 {
-	values := make([]float64, n)
-	kind := r.IntN(8)
-	v := float64(r.IntN(1000))
-	for i := range values {
-		switch kind {
-		case 0: // a counter with resets
-			v += float64(r.IntN(50))
-			if r.IntN(8) == 0 {
-				v = float64(r.IntN(3))
-			}
-		case 1: // a gauge
-			v += r.NormFloat64() * 10
-		case 2: // few distinct values
-			v = float64(r.IntN(3) - 1)
-		case 3: // a counter of fractions
-			v += r.Float64()
-		case 4: // everything
-			v = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1, -1, math.MaxFloat64, -math.MaxFloat64, 5e-324}[r.IntN(10)]
-		case 5: // sums that overflow
-			v = math.MaxFloat64 * r.Float64()
-		case 6: // magnitudes apart
-			v = r.NormFloat64() * math.Pow(10, float64(r.IntN(40)-20))
-		case 7: // seldom a NaN
-			v = float64(r.IntN(100))
-			if r.IntN(10) == 0 {
-				v = math.NaN()
-			}
-		}
-		values[i] = v
-	}
-	return values
-}
-
 var hints = []histogram.CounterResetHint{
 	histogram.UnknownCounterReset, histogram.CounterReset, histogram.NotCounterReset, histogram.GaugeType,
 }
 
-// histogramMaker makes the histograms of a series.
-type histogramMaker struct {
+// Histograms makes the native histograms of a series.
+type Histograms struct {
 	r             *rand.Rand
 	custom, mixed bool
 	hint          histogram.CounterResetHint
@@ -56,14 +21,17 @@ type histogramMaker struct {
 	strange       bool
 }
 
-func newHistogramMaker(r *rand.Rand) *histogramMaker {
-	return &histogramMaker{
+// NewHistograms returns a maker for a kind of series that it chooses: buckets and
+// counter reset hints that stay or vary, numbers that make sense or do not.
+func NewHistograms(r *rand.Rand) *Histograms {
+	return &Histograms{
 		r: r, custom: r.IntN(3) == 0, mixed: r.IntN(6) == 0, hint: hints[r.IntN(4)],
 		varyHints: r.IntN(3) == 0, varySchemas: r.IntN(3) == 0, strange: r.IntN(6) == 0,
 	}
 }
 
-func (m *histogramMaker) next() *histogram.FloatHistogram {
+// Next returns the next histogram.
+func (m *Histograms) Next() *histogram.FloatHistogram {
 	r := m.r
 	custom := m.custom
 	if m.mixed && r.IntN(5) == 0 {
@@ -97,7 +65,7 @@ func (m *histogramMaker) next() *histogram.FloatHistogram {
 	return h
 }
 
-func (m *histogramMaker) customBuckets(h *histogram.FloatHistogram) {
+func (m *Histograms) customBuckets(h *histogram.FloatHistogram) {
 	h.Schema = histogram.CustomBucketsSchema
 	bounds := []float64{-1, 0, 0.5, 1, 5, 10, 100}
 	h.CustomValues = bounds[m.r.IntN(2):]
@@ -110,7 +78,7 @@ func (m *histogramMaker) customBuckets(h *histogram.FloatHistogram) {
 	}
 }
 
-func (m *histogramMaker) exponentialBuckets(h *histogram.FloatHistogram) {
+func (m *Histograms) exponentialBuckets(h *histogram.FloatHistogram) {
 	r := m.r
 	h.Schema = 1
 	h.ZeroThreshold = 0.001
@@ -135,7 +103,7 @@ func (m *histogramMaker) exponentialBuckets(h *histogram.FloatHistogram) {
 }
 
 // buckets returns buckets with indexes below n.
-func (m *histogramMaker) buckets(n int) (spans []histogram.Span, counts []float64) {
+func (m *Histograms) buckets(n int) (spans []histogram.Span, counts []float64) {
 	gap := int32(0)
 	for range n {
 		if m.r.IntN(3) == 0 {

@@ -1,0 +1,41 @@
+package promql
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Differences from upstream's engine that we accept, each with its reason. All
+// of them are in texts: there is none in values.
+
+// withoutSeries cuts off which of several series an error names: in upstream's
+// engine the order of a map decides.
+func withoutSeries(text string) string {
+	for _, prefix := range []string{
+		"found duplicate series for the match group", "multiple matches for labels", "found duplicate series for info metric",
+	} {
+		if strings.HasPrefix(text, prefix) {
+			return prefix
+		}
+	}
+	return text
+}
+
+// earlyError is an error that our planner reports before anything is evaluated;
+// upstream's engine may come to another error of the same query first.
+var earlyError = regexp.MustCompile(`^(anchored|smoothed) modifier can only be used with`)
+
+// sameError reports whether our error and upstream's say the same.
+func sameError(ours, theirs string) bool {
+	return ours != "" && theirs != "" && (withoutSeries(ours) == withoutSeries(theirs) || earlyError.MatchString(ours))
+}
+
+// forcedSamples is how many samples histogram_quantile had to force into
+// monotonicity. Upstream's engine merges the annotation of all steps so far into
+// itself at each step, and so doubles the number.
+var forcedSamples = regexp.MustCompile(`over -?\d+ samples from`)
+
+// acceptedNote returns an annotation without what may differ.
+func acceptedNote(text string) string {
+	return forcedSamples.ReplaceAllLiteralString(text, "over some samples from")
+}
