@@ -246,20 +246,28 @@ func (s *series) share() {
 
 // trackLocked brings newest up to date and returns it.
 func (s *series) trackLocked() int64 {
+	newest := s.newestLocked()
 	m := s.moreLocked()
-	if m.tracked {
-		return m.newest
+	m.newest, m.tracked = newest, true
+	return newest
+}
+
+// newestLocked returns what newest is if it is up to date.
+func (s *series) newestLocked() int64 {
+	if s.more != nil && s.more.tracked {
+		return s.more.newest
 	}
-	m.newest, m.tracked = m.floor, true
+	newest := s.floorLocked()
 	for _, p := range s.placesLocked() {
-		v := p.group.pin()
+		var v groupView
+		p.group.pinInto(&v)
 		if t, ok := v.newest(s, p.col); ok {
-			m.newest = max(m.newest, t)
+			newest = max(newest, t)
 		}
 		v.unpin()
 	}
-	if t, ok := m.loose.newest(); ok {
-		m.newest = max(m.newest, t)
+	if t, ok := s.looseLocked().newest(); ok {
+		newest = max(newest, t)
 	}
-	return m.newest
+	return newest
 }

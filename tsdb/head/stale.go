@@ -46,7 +46,7 @@ func (h *Head) StaleSeries(before int64) *StaleSeries {
 		if live, _ := s.liveLocked(); live > 0 || s.users.Load() != noUsers {
 			return true
 		}
-		newest := s.trackLocked()
+		newest := s.newestLocked()
 		s.untrackLocked()
 		if newest != minTime && newest < before {
 			out.list = append(out.list, staleSeries{s.ref, newest})
@@ -130,7 +130,7 @@ func (h *Head) removeStale(s *series, newest int64, txn uint64) (places []place,
 	if live, _ := s.liveLocked(); live > 0 || s.users.Load() != noUsers {
 		return nil, false, nil // and newest may count a row that is on its way
 	}
-	now := s.trackLocked()
+	now := s.newestLocked()
 	s.untrackLocked()
 	if now > newest {
 		return nil, false, nil

@@ -131,7 +131,8 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 // hasRowsOf reports whether a row of the group has a sample of the series in the
 // column.
 func (g *group) hasRowsOf(s *series, col uint32) bool {
-	v := g.pin()
+	var v groupView
+	g.pinInto(&v)
 	defer v.unpin()
 	_, ok := v.newest(s, col)
 	return ok

@@ -21,10 +21,17 @@ type groupView struct {
 
 // pin takes a view of the group. It must be given back with unpin.
 func (g *group) pin() *groupView {
+	v := &groupView{}
+	g.pinInto(v)
+	return v
+}
+
+// pinInto is pin with the memory of the caller.
+func (g *group) pinInto(v *groupView) {
 	g.rmu.Lock()
 	defer g.rmu.Unlock()
 	g.rmu.window.pins.Add(1)
-	return &groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
+	*v = groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
 }
 
 // times returns the timestamps of a segment: the same memory each time, since all

@@ -58,15 +58,24 @@ func (l *list) add(id uint32) {
 	l.bitmap.Add(id)
 }
 
+const spilledAtOnce = 512
+
 // spill makes a bitmap of the runs. It is not one of runs, which takes more once there are many.
 func (l *list) spill() {
-	var u union
-	u.dst = roaring.New()
+	b, ids := roaring.New(), make([]uint32, 0, spilledAtOnce)
 	for _, r := range l.runs {
-		u.addEach(r)
+		for id := r.first; ; id++ {
+			if ids = append(ids, id); len(ids) == spilledAtOnce {
+				b.AddMany(ids)
+				ids = ids[:0]
+			}
+			if id == r.last {
+				break
+			}
+		}
 	}
-	u.flush()
-	l.bitmap, l.runs = u.dst, nil
+	b.AddMany(ids)
+	l.bitmap, l.runs = b, nil
 }
 
 // addMany adds series that are not there.

@@ -30,7 +30,7 @@ type LabelSet interface {
 func appendColumns(dst []byte, group uint64, columns []Column) (_ []byte, n int) {
 	dst = binary.AppendUvarint(dst, group)
 	table := newSymbolTable()
-	var body []byte
+	body := table.body[:0]
 	prev := Column{}
 	for _, c := range columns {
 		body = appendSvarint(body, int64(c.Number)-int64(prev.Number))
@@ -44,7 +44,9 @@ func appendColumns(dst []byte, group uint64, columns []Column) (_ []byte, n int)
 	}
 	dst = table.append(dst)
 	dst = binary.AppendUvarint(dst, uint64(n))
-	return append(dst, body...), n
+	dst = append(dst, body...)
+	table.release(body)
+	return dst, n
 }
 
 // Columns is a TypeColumns record, decoded.

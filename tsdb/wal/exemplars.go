@@ -18,7 +18,7 @@ type Exemplar struct {
 // appendExemplars appends as many of the exemplars as a record takes, and returns how many.
 func appendExemplars(dst []byte, exemplars []Exemplar) (_ []byte, n int) {
 	table := newSymbolTable()
-	var body []byte
+	body := table.body[:0]
 	for i := range exemplars {
 		e := &exemplars[i]
 		body = binary.AppendUvarint(body, uint64(e.Series))
@@ -36,7 +36,9 @@ func appendExemplars(dst []byte, exemplars []Exemplar) (_ []byte, n int) {
 	}
 	dst = table.append(dst)
 	dst = binary.AppendUvarint(dst, uint64(n))
-	return append(dst, body...), n
+	dst = append(dst, body...)
+	table.release(body)
+	return dst, n
 }
 
 // DecodeExemplars decodes the payload of a TypeExemplars record.

@@ -18,7 +18,7 @@ type Metadata struct {
 // appendMetadata appends as much of the metadata as a record takes, and returns how much.
 func appendMetadata(dst []byte, ms []Metadata) (_ []byte, n int) {
 	table := newSymbolTable()
-	var body []byte
+	body := table.body[:0]
 	for i := range ms {
 		m := &ms[i]
 		body = binary.AppendUvarint(body, uint64(m.Series))
@@ -32,7 +32,9 @@ func appendMetadata(dst []byte, ms []Metadata) (_ []byte, n int) {
 	}
 	dst = table.append(dst)
 	dst = binary.AppendUvarint(dst, uint64(n))
-	return append(dst, body...), n
+	dst = append(dst, body...)
+	table.release(body)
+	return dst, n
 }
 
 // DecodeMetadata decodes the payload of a TypeMetadata record.

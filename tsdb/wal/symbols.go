@@ -2,6 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -14,15 +15,27 @@ type symbolTable struct {
 	// labels is where appendLabels appends, label what it calls for each label.
 	labels []byte
 	label  func(labels.Label)
+	// body is room for the record's part that refers to the strings.
+	body []byte
 }
 
-func newSymbolTable() *symbolTable {
+var symbolTables = sync.Pool{New: func() any {
 	t := &symbolTable{numbers: map[string]uint64{}}
 	t.label = func(l labels.Label) {
 		t.labels = binary.AppendUvarint(t.labels, t.number(l.Name))
 		t.labels = binary.AppendUvarint(t.labels, t.number(l.Value))
 	}
 	return t
+}}
+
+func newSymbolTable() *symbolTable { return symbolTables.Get().(*symbolTable) }
+
+// release lets the next record have the table's memory, body included. It keeps no string.
+func (t *symbolTable) release(body []byte) {
+	clear(t.numbers)
+	clear(t.strings)
+	t.strings, t.bytes, t.labels, t.body = t.strings[:0], 0, nil, body
+	symbolTables.Put(t)
 }
 
 func (t *symbolTable) number(s string) uint64 {
