@@ -111,7 +111,7 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 	places := s.placesLocked()
 	fresh := created && len(places) == 0 && s.looseLocked().empty() && s.users.Load() == noUsers+1
 	s.untrackLocked()
-	s.setPlacesLocked(append(slices.Clip(places), place{group: g, col: uint32(c), live: true, checked: !fresh}))
+	s.addPlaceLocked(place{group: g, col: uint32(c), live: true, checked: !fresh})
 	g.checked = g.checked.Grow(g.current.columns)
 	if !fresh {
 		g.checked.Set(c)
@@ -227,17 +227,24 @@ func (g *group) Close() error {
 
 // endLocked releases all columns and refuses later calls.
 func (g *group) endLocked() {
-	releases := g.pendingReleases
 	for c := range g.current.columns {
-		g.releaseLocked(storage.Column(c))
+		s := g.current.series(uint32(c))
+		if s == nil {
+			continue
+		}
+		s.mu.Lock()
+		if p := s.placeLocked(g); p != nil {
+			p.live, p.checked = false, false
+		}
+		s.mu.Unlock()
 	}
-	g.pendingReleases = releases // closing says the rest
+	g.pendingColumns = nil // they have no samples, and closing says that they are free
 	g.sealLocked()
 	g.rmu.Lock()
 	g.rmu.window = &window{first: g.rmu.window.first}
 	g.rmu.Unlock()
 	g.closed, g.current, g.checked, g.free = true, &layout{}, nil, nil
-	g.enc, g.appending = nil, rowAppend{}
+	g.enc, g.appending, g.lastHistograms = nil, rowAppend{}, nil
 }
 
 func (g *group) errClosed() error { return fmt.Errorf("group %q: %w", g.origin, storage.ErrClosed) }

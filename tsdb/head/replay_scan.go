@@ -159,7 +159,7 @@ func (s *scanner) group(payload []byte) error {
 	defer h.groups.Unlock()
 	if h.groups.byID[def.ID] == nil {
 		g := newGroup(h, def.ID, def.Origin)
-		g.logged = true
+		g.logged, g.windowLimit = true, windowRows
 		h.groups.byID[def.ID] = g
 	}
 	h.groups.last = max(h.groups.last, def.ID)

@@ -237,7 +237,8 @@ func (g *group) appendInOrderLocked(a *rowAppend, r *storage.Row) error {
 		return g.head.logError(err, fmt.Sprintf("row of %q", g.origin))
 	}
 	g.clearPendingLocked()
-	g.publishLocked(out, whole, a.floats)
+	changed, before := g.enc.Changed()
+	g.publishLocked(out, whole, a.floats, g.enc.Latest(), changed, before)
 	*out = storage.Row{}
 	g.uncheckLocked(a)
 	g.head.appended(a.present.Count()-len(a.hists), len(a.hists), r.T)
@@ -275,18 +276,17 @@ func (g *group) keepHistogramsLocked(a *rowAppend, t int64) {
 	}
 }
 
-// publishLocked takes the row into the window, from what the encoder says that it
-// changed, and shows it to readers. It keeps its histograms. whole says that each
-// of its values is a sample, floats which are.
-func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap) {
+// publishLocked takes a row into the window, and shows it to readers: see window.put
+// for the last three. It keeps the row's histograms. whole says that each of its values
+// is a sample, floats which are.
+func (g *group) publishLocked(r *storage.Row, whole bool, floats storage.Bitmap, latest []float64, changed storage.Bitmap, before []float64) {
 	columns := g.current.columns
 	if len(g.rmu.window.times) > 0 && !g.rmu.window.fits(columns) {
 		g.sealLocked()
 	}
 	w := g.rmu.window
 	w.begin(columns)
-	changed, before := g.enc.Changed()
-	w.put(g.enc.Latest(), changed, before)
+	w.put(latest, changed, before)
 	var uneven *unevenRow
 	if whole && len(r.Values) == columns {
 		floats = nil

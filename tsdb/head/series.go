@@ -127,6 +127,15 @@ func (s *series) setPlacesLocked(places []place) {
 	}
 }
 
+// addPlaceLocked adds a place.
+func (s *series) addPlaceLocked(p place) {
+	if places := s.placesLocked(); len(places) > 0 {
+		s.setPlacesLocked(append(slices.Clone(places), p))
+		return
+	}
+	s.home[0] = p
+}
+
 // moreLocked returns what is more about the series, made if it is not there.
 func (s *series) moreLocked() *seriesMore {
 	if s.more == nil {

@@ -82,14 +82,15 @@ func (w *window) begin(columns int) {
 }
 
 // put adds the floats of a row that is about to be published: the last float of
-// each column, which of them it changed, and what these were before.
+// each column, which of them it changed, and what these were before, ascending in
+// the column. There may be more columns than there is room for.
 func (w *window) put(latest []float64, changed storage.Bitmap, before []float64) {
 	row := len(w.times)
 	if row == 0 {
 		w.base = append(w.base[:0], latest...)
 		return
 	}
-	for i, word := range changed {
+	for i, word := range changed[:min(len(changed), len(w.strips))] {
 		if word != 0 {
 			w.stored += w.strips[i].add(row, word, before, latest[i*64:])
 			before = before[bits.OnesCount64(word):]

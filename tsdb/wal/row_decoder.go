@@ -4,10 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"math"
 	"math/bits"
-
-	"github.com/prometheus/prometheus/model/value"
 
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
@@ -25,15 +22,10 @@ type RowDecoder struct {
 	row    storage.Row
 	hists  []storage.HistogramSample
 	set    storage.Bitmap
-}
-
-// rowBase is the last row of a group.
-type rowBase struct {
-	state rowState
-	// check is the crc32c of the payload that led to state.
-	check uint32
-	// valid is false while the state is not that of a row.
-	valid bool
+	// changed and before are what Changed returns, if it is known.
+	changed storage.Bitmap
+	before  []float64
+	known   bool
 }
 
 // NewRowDecoder returns a decoder that knows no group yet.
@@ -53,6 +45,7 @@ func RowGroup(payload []byte) (group uint64, err error) {
 // Histograms are new objects. Values of columns that are absent or have a histogram mean
 // nothing. The error wraps ErrNoBase or ErrCorrupt.
 func (d *RowDecoder) Decode(payload []byte) (group uint64, row *storage.Row, err error) {
+	d.known = false
 	group, src, err := readUvarint(payload, "row group")
 	if err != nil {
 		return 0, nil, err
@@ -74,140 +67,96 @@ func (d *RowDecoder) Decode(payload []byte) (group uint64, row *storage.Row, err
 		base = &rowBase{}
 		d.groups[group] = base
 	}
+	known := base.valid
 	base.valid = false // Until it is wholly decoded.
-	if err := d.decode(&base.state, flags, src); err != nil {
+	if d.known, err = d.decode(base, flags, src); err != nil {
+		d.known = false
 		return group, nil, err
 	}
+	d.known = d.known && known
 	base.valid = true
 	base.check = crc32.Checksum(payload, castagnoli)
-	s := &base.state
-	d.row.T, d.row.Values, d.row.Present = s.t, floatsOf(s.bits, d.row.Values), s.present
-	d.row.StartTimes = s.start
-	d.row.Histograms = d.hists
+	d.row = storage.Row{T: base.t, Values: base.values, Present: base.present, StartTimes: base.start, Histograms: d.hists}
 	return group, &d.row, nil
 }
 
-// floatsOf copies bits to floats.
-func floatsOf(b []uint64, dst []float64) []float64 {
-	if cap(dst) < len(b) {
-		dst = make([]float64, len(b))
-	}
-	dst = dst[:len(b)]
-	for i, v := range b {
-		dst[i] = math.Float64frombits(v)
-	}
-	return dst
+// Changed returns the columns whose value in the row decoded last differs from that in the row
+// of the group that was decoded before, present or not, and what each was before, ascending in
+// the column: 0 for a new one. ok is false if that is not known. Both are valid until the next
+// call of Decode.
+func (d *RowDecoder) Changed() (columns storage.Bitmap, before []float64, ok bool) {
+	return d.changed, d.before, d.known
 }
 
-// decode brings the state from the base to the row.
-func (d *RowDecoder) decode(s *rowState, flags byte, src []byte) error {
+// decode brings the base to the row. kept says that what was not read is as it was before, so
+// that changed has all that differs.
+func (d *RowDecoder) decode(b *rowBase, flags byte, src []byte) (kept bool, err error) {
 	dt, src, err := readSvarint(src, "row time")
 	if err != nil {
-		return err
+		return false, err
 	}
-	n := s.columns
+	n := len(b.values)
 	if flags&(rowFull|rowColumns) != 0 {
 		var u uint64
 		if u, src, err = readUvarint(src, "row columns"); err != nil {
-			return err
+			return false, err
 		}
 		if u > MaxColumns || (flags&rowFull == 0 && int(u) <= n) {
-			return corruptf("row of %d columns after one of %d", u, n)
+			return false, corruptf("row of %d columns after one of %d", u, n)
 		}
 		n = int(u)
 	}
+	kept = n >= len(b.values)
+	if !kept {
+		b.reset(n)
+	}
+	b.grow(n)
 	if flags&rowFull != 0 {
-		s.reset(n)
-		s.t = dt
+		b.t, b.step, b.start = dt, 0, nil
+		b.present.Clear()
 	} else {
-		s.grow(n)
-		s.step += dt
-		s.t += s.step
+		b.step += dt
+		b.t += b.step
 	}
-	d.set = d.set[:0].Grow(n)
-	if flags&rowPresence != 0 {
-		if src, err = readSet(d.set, src, n); err != nil {
-			return err
-		}
-		for w, word := range d.set {
-			s.present[w] ^= word
-		}
-	}
-	if src, err = readSet(d.set, src, n); err != nil {
-		return err
-	}
-	if src, err = readValues(s, d.set, src); err != nil {
-		return err
+	if src, err = d.readColumns(b, flags, src); err != nil {
+		return false, err
 	}
 	d.hists = d.hists[:0]
 	if flags&rowHistograms != 0 {
 		if src, err = d.readHistograms(src, n); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if flags&rowStartTimes != 0 {
-		if src, err = d.readStartTimes(s, src, n); err != nil {
-			return err
+		if src, err = d.readStartTimes(b, src, n); err != nil {
+			return false, err
 		}
 	}
-	return checkEnd(src, "row")
+	return kept, checkEnd(src, "row")
 }
 
-// readValues reads the values of the changed columns.
-func readValues(s *rowState, changed storage.Bitmap, src []byte) (rest []byte, err error) {
-	for w, word := range changed {
-		for ; word != 0; word &= word - 1 {
-			c := w*64 + bits.TrailingZeros64(word)
-			var u uint64
-			if len(src) > 0 && src[0] < 0x80 {
-				u, src = uint64(src[0]), src[1:]
-			} else if u, src, err = readUvarint(src, "value"); err != nil {
-				return nil, err
-			}
-			mode := s.modes[c]
-			switch {
-			case u == 0:
-				if src, err = readNewMode(s, c, src); err != nil {
-					return nil, err
-				}
-			case mode <= encoding.MaxExponent:
-				m, _ := encoding.Decimal(math.Float64frombits(s.bits[c]), int(mode))
-				s.bits[c] = math.Float64bits(encoding.FromDecimal(m+unzigzag(u), int(mode)))
-			default:
-				o := encoding.OrderedBits(math.Float64frombits(s.bits[c]))
-				s.bits[c] = math.Float64bits(encoding.FromOrderedBits(o + unzigzag(u)))
-			}
-		}
-	}
-	return src, nil
-}
-
-// readNewMode reads a value that begins a mode.
-func readNewMode(s *rowState, c int, src []byte) (rest []byte, err error) {
-	if len(src) == 0 {
-		return nil, corruptf("value: no mode left")
-	}
-	mode, src := src[0], src[1:]
-	switch {
-	case mode <= encoding.MaxExponent:
-		m, src, err := readSvarint(src, "value")
-		if err != nil {
+// readColumns reads which columns there are, which changed, and their values.
+func (d *RowDecoder) readColumns(b *rowBase, flags byte, src []byte) (rest []byte, err error) {
+	n := len(b.values)
+	if flags&rowPresence != 0 {
+		d.set = d.set[:0].Grow(n)
+		if src, err = readSet(d.set, src, n); err != nil {
 			return nil, err
 		}
-		s.bits[c], s.modes[c] = math.Float64bits(encoding.FromDecimal(m, int(mode))), mode
-		return src, nil
-	case mode == modeBits:
-		b, src, err := readBytes8(src, "value")
-		if err != nil {
-			return nil, err
+		for w, word := range d.set {
+			b.present[w] ^= word
 		}
-		s.bits[c], s.modes[c] = b, modeBits
-		return src, nil
-	case mode == modeStale:
-		s.bits[c], s.modes[c] = value.StaleNaN, modeBits
-		return src, nil
 	}
-	return nil, corruptf("value: mode %d", mode)
+	d.changed = d.changed[:0].Grow(n)
+	if src, err = readSet(d.changed, src, n); err != nil {
+		return nil, err
+	}
+	if flags&rowFull != 0 {
+		d.before, src, err = b.readAll(d.before[:0], d.changed, src)
+	} else {
+		d.before, src, err = b.readChanged(d.before[:0], d.changed, src)
+	}
+	return src, err
 }
 
 func (d *RowDecoder) readHistograms(src []byte, n int) (rest []byte, err error) {
@@ -234,13 +183,13 @@ func (d *RowDecoder) readHistograms(src []byte, n int) (rest []byte, err error) 
 	return src, nil
 }
 
-func (d *RowDecoder) readStartTimes(s *rowState, src []byte, n int) (rest []byte, err error) {
-	d.set.Clear()
+func (d *RowDecoder) readStartTimes(b *rowBase, src []byte, n int) (rest []byte, err error) {
+	d.set = d.set[:0].Grow(n)
 	if src, err = readSet(d.set, src, n); err != nil {
 		return nil, err
 	}
-	if s.start == nil {
-		s.start = make([]int64, n)
+	if b.start == nil {
+		b.start = make([]int64, n)
 	}
 	for w, word := range d.set {
 		for ; word != 0; word &= word - 1 {
@@ -248,7 +197,7 @@ func (d *RowDecoder) readStartTimes(s *rowState, src []byte, n int) (rest []byte
 			if delta, src, err = readSvarint(src, "start time"); err != nil {
 				return nil, err
 			}
-			s.start[w*64+bits.TrailingZeros64(word)] += delta
+			b.start[w*64+bits.TrailingZeros64(word)] += delta
 		}
 	}
 	return src, nil

@@ -26,7 +26,7 @@ type RowEncoder struct {
 	base    uint32
 	// t is the time of the last row, step its distance to the one before.
 	t, step int64
-	// latest has the last float of each column, modes how it was coded: see rowState. They are
+	// latest has the last float of each column, modes how it was coded: see rowBase. They are
 	// what a decoder has after the last row, also after a full one, which has all of them.
 	latest []float64
 	modes  []uint8
@@ -60,14 +60,6 @@ func (e *RowEncoder) Latest() []float64 { return e.latest }
 // before, ascending in the column. Both are valid until the next row and not to be changed. A
 // row that was not written counts as well.
 func (e *RowEncoder) Changed() (columns storage.Bitmap, before []float64) { return e.changed, e.before }
-
-// Take takes note of a row that needs not be logged. The next one is written in full.
-func (e *RowEncoder) Take(row *storage.Row) {
-	e.Reset()
-	e.grow(columnsOf(row))
-	e.compare(row)
-	e.update(row.Values)
-}
 
 // columnsOf is the number of columns that a row speaks of.
 func columnsOf(row *storage.Row) int {
