@@ -2,8 +2,10 @@ package head
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/prometheus/model/histogram"
 
@@ -11,20 +13,24 @@ import (
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
 
-// builder makes segments. It is scratch memory: take one from the pool, use it
-// for one segment, put it back.
+// builder encodes a run of the places of a segment. It is scratch memory: see build.
 type builder struct {
-	seg    *segment
+	seg  *segment // its rows and places
+	from int      // the first place of the run
+	// What it has made: the data, where each place ends in it, and what is sparse.
 	data   []byte
+	ends   []uint32
+	sparse segmentSparse
+
 	values []float64
 	hs     []*histogram.Histogram
 	fhs    []*histogram.FloatHistogram
 	column columnBuffer
+	joined columnBuffer
 	strip  stripBuffer
 	even   storage.Bitmap
 	// constants has where in data a constant is encoded, by a hash of its bits.
 	constants [1 << constantBits]encodedConstant
-	sparse    segmentSparse
 }
 
 const constantBits = 7
@@ -36,28 +42,92 @@ type encodedConstant struct {
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
 
-// begin starts a segment with the places of a layout and extras. It keeps no part of times.
-func (b *builder) begin(first uint64, times []int64, main *layout, extras []extra) {
-	b.seg = &segment{
-		first: first, times: makeRowTimes(times), layout: main, extras: extras,
+// partPlaces is how many places one goroutine encodes at once: whole strips.
+const partPlaces = 32 * 64
+
+// build makes a segment with the places of a layout and extras. add encodes the places
+// from <= place < to; several goroutines call it if there are many. The segment keeps no
+// part of times.
+func build(first uint64, times []int64, main *layout, extras []extra, add func(b *builder, from, to int) error) (*segment, error) {
+	s := &segment{first: first, times: makeRowTimes(times), layout: main, extras: extras}
+	places := main.columns + len(extras)
+	parts := make([]*builder, max(1, (places+partPlaces-1)/partPlaces))
+	var next atomic.Int32
+	var failed atomic.Pointer[error]
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < len(parts); i = int(next.Add(1)) - 1 {
+			b := builders.Get().(*builder)
+			b.begin(s, i*partPlaces)
+			if err := add(b, b.from, min(b.from+partPlaces, places)); err != nil {
+				failed.Store(&err)
+			}
+			parts[i] = b
+		}
 	}
-	b.seg.sizes = makePieceSizes(main.columns + len(extras))
-	b.data = b.data[:0]
+	var others sync.WaitGroup
+	for range min(len(parts), runtime.GOMAXPROCS(0)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	s.join(parts, places)
+	for _, b := range parts {
+		builders.Put(b)
+	}
+	if err := failed.Load(); err != nil {
+		return nil, *err
+	}
+	return s, nil
+}
+
+// join gives the segment its places. The builders keep nothing of it.
+func (s *segment) join(parts []*builder, places int) {
+	size := 0
+	for _, b := range parts {
+		size += len(b.data)
+	}
+	s.sizes, s.data = makePieceSizes(places), make([]byte, 0, size)
+	all := &parts[0].sparse
+	for i, b := range parts {
+		for _, end := range b.ends {
+			s.sizes.add(len(s.data) + int(end))
+		}
+		s.data = append(s.data, b.data...)
+		if i > 0 {
+			all.append(&b.sparse)
+		}
+	}
+	if s.sparse = &nothingSparse; !all.empty() {
+		s.sparse = &segmentSparse{all.partial.clone(), placeMasks{}, slices.Clip(all.histograms), slices.Clip(all.starts)}
+	}
+	for _, b := range parts {
+		b.seg, b.sparse.histograms, b.sparse.starts = nil, nil, nil
+	}
+}
+
+// append adds what the following places have.
+func (s *segmentSparse) append(more *segmentSparse) {
+	for _, p := range more.partial.places {
+		s.partial.add(int(p.place), more.partial.masks[p.mask])
+	}
+	s.histograms = append(s.histograms, more.histograms...)
+	s.starts = append(s.starts, more.starts...)
+}
+
+// begin starts a run.
+func (b *builder) begin(s *segment, from int) {
+	b.seg, b.from = s, from
+	b.data, b.ends = b.data[:0], b.ends[:0]
 	clear(b.constants[:])
 	b.sparse = segmentSparse{partial: b.sparse.partial}
 	b.sparse.partial.reset()
 }
 
-// end completes the segment. The builder keeps nothing of it.
-func (b *builder) end() *segment {
-	s := b.seg
-	s.data, s.sparse = slices.Clone(b.data), &nothingSparse
-	if !b.sparse.empty() {
-		s.sparse = &segmentSparse{b.sparse.partial.clone(), placeMasks{}, slices.Clip(b.sparse.histograms), slices.Clip(b.sparse.starts)}
-	}
-	b.seg, b.sparse.histograms, b.sparse.starts = nil, nil, nil
-	return s
-}
+// place returns the place that is added next.
+func (b *builder) place() int32 { return int32(b.from + len(b.ends)) }
+
+// endPlace ends the floats of a place.
+func (b *builder) endPlace() { b.ends = append(b.ends, uint32(len(b.data))) }
 
 // addFloats encodes the floats of the next place: the values of the rows of the
 // mask, ascending. No value is an absent column.
@@ -65,10 +135,10 @@ func (b *builder) addFloats(values []float64, rows rowMask) {
 	if len(values) > 0 {
 		b.data = encoding.AppendFloats(b.data, values)
 		if len(values) < b.seg.rows() {
-			b.sparse.partial.add(b.seg.places(), rows)
+			b.sparse.partial.add(int(b.place()), rows)
 		}
 	}
-	b.seg.sizes.add(len(b.data))
+	b.endPlace()
 }
 
 // addConstant is addFloats for a value that every row of the segment has. Few
@@ -78,7 +148,7 @@ func (b *builder) addConstant(v float64) {
 	known := &b.constants[key*0x9e3779b97f4a7c15>>(64-constantBits)]
 	if known.to > 0 && known.key == key {
 		b.data = append(b.data, b.data[known.from:known.to]...)
-		b.seg.sizes.add(len(b.data))
+		b.endPlace()
 		return
 	}
 	from := len(b.data)
@@ -93,8 +163,7 @@ func (b *builder) addConstant(v float64) {
 func (b *builder) addStarts(starts []int64) {
 	for _, st := range starts {
 		if st != 0 {
-			place := int32(b.seg.places() - 1)
-			b.sparse.starts = append(b.sparse.starts, encodedPlace{place, encoding.AppendTimes(nil, starts)})
+			b.sparse.starts = append(b.sparse.starts, encodedPlace{b.place() - 1, encoding.AppendTimes(nil, starts)})
 			return
 		}
 	}
@@ -113,7 +182,7 @@ func (b *builder) addHistograms(rows rowMask, hs []*histogram.Histogram) {
 		b.addHistograms(right, hs[len(hs)/2:])
 		return
 	}
-	b.sparse.histograms = append(b.sparse.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindHistogram, rows, data})
+	b.sparse.histograms = append(b.sparse.histograms, histogramColumn{b.place() - 1, storage.KindHistogram, rows, data})
 }
 
 // addFloatHistograms is addHistograms for float histograms.
@@ -128,7 +197,7 @@ func (b *builder) addFloatHistograms(rows rowMask, hs []*histogram.FloatHistogra
 		b.addFloatHistograms(right, hs[len(hs)/2:])
 		return
 	}
-	b.sparse.histograms = append(b.sparse.histograms, histogramColumn{int32(b.seg.places() - 1), storage.KindFloatHistogram, rows, data})
+	b.sparse.histograms = append(b.sparse.histograms, histogramColumn{b.place() - 1, storage.KindFloatHistogram, rows, data})
 }
 
 // splitMask divides a mask after its first n rows.

@@ -9,25 +9,28 @@ import (
 // sealWindow turns the rows of a window into a segment: column by column, and
 // without a look at the values of those that did not change.
 func sealWindow(w *windowView) *segment {
-	b := builders.Get().(*builder)
-	defer builders.Put(b)
-	rows := w.rows()
-	main := w.layout(rows - 1)
+	main := w.layout(w.rows() - 1)
+	scratch := builders.Get().(*builder)
+	defer builders.Put(scratch)
+	even := evenColumns(scratch.even, w, main)
+	scratch.even = even
 	extras := windowExtras(w, main)
-	b.begin(w.first, w.times, main, extras)
-	b.even = evenColumns(b.even, w, main)
-	for from := 0; from < main.columns; from += 64 {
-		b.addStrip(w, from, main)
-	}
-	for _, e := range extras {
-		b.column.readWindow(w, e.series, e.col)
-		b.addColumn(&b.column)
-	}
-	return b.end()
+	s, _ := build(w.first, w.times, main, extras, func(b *builder, from, to int) error {
+		for c := from; c < min(to, main.columns); c += 64 {
+			b.addStrip(w, c, main, even)
+		}
+		for place := max(from, main.columns); place < to; place++ {
+			e := extras[place-main.columns]
+			b.column.readWindow(w, e.series, e.col)
+			b.addColumn(&b.column)
+		}
+		return nil
+	})
+	return s
 }
 
-// addStrip adds up to 64 columns of a window.
-func (b *builder) addStrip(w *windowView, from int, main *layout) {
+// addStrip adds up to 64 columns of a window; even is what evenColumns says.
+func (b *builder) addStrip(w *windowView, from int, main *layout, even storage.Bitmap) {
 	rows := w.rows()
 	base := w.baseOf(from)
 	changing := w.strips[from>>6].decode(&b.strip, base, rows)
@@ -36,7 +39,7 @@ func (b *builder) addStrip(w *windowView, from int, main *layout) {
 		switch s := main.series(uint32(c)); {
 		case s == nil:
 			b.addFloats(nil, rowMask{})
-		case !b.even.Has(storage.Column(c)):
+		case !even.Has(storage.Column(c)):
 			b.column.readWindow(w, s, uint32(c))
 			b.addColumn(&b.column)
 		case changing>>i&1 != 0:
@@ -122,8 +125,6 @@ func sortedExtras(extras []extra) []extra {
 // mergeSegments makes one segment of consecutive ones of a group. Deleted rows
 // are left out of the columns for good.
 func mergeSegments(segs []*segment) (*segment, error) {
-	b := builders.Get().(*builder)
-	defer builders.Put(b)
 	last := segs[len(segs)-1]
 	rows := 0
 	for _, s := range segs {
@@ -143,23 +144,22 @@ func mergeSegments(segs []*segment) (*segment, error) {
 		}
 	}
 	extras = sortedExtras(extras)
-	b.begin(segs[0].first, times, last.layout, extras)
-	var joined columnBuffer
-	for place := range last.layout.columns + len(extras) {
-		s, col := b.seg.at(place)
-		if s == nil {
-			b.addFloats(nil, rowMask{})
-			continue
+	return build(segs[0].first, times, last.layout, extras, func(b *builder, from, to int) error {
+		for place := from; place < to; place++ {
+			s, col := b.seg.at(place)
+			if s == nil {
+				b.addFloats(nil, rowMask{})
+			} else if err := b.mergeColumn(segs, s, col); err != nil {
+				return err
+			}
 		}
-		if err := b.mergeColumn(segs, s, col, &joined); err != nil {
-			return nil, err
-		}
-	}
-	return b.end(), nil
+		return nil
+	})
 }
 
 // mergeColumn joins the rows of a series in a column and adds them.
-func (b *builder) mergeColumn(segs []*segment, s *series, col uint32, joined *columnBuffer) error {
+func (b *builder) mergeColumn(segs []*segment, s *series, col uint32) error {
+	joined := &b.joined
 	joined.reset(b.seg.rows())
 	at := 0
 	all := true
