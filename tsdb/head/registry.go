@@ -121,40 +121,55 @@ func (r *registry) getOrCreate(ls labels.Labels) (*series, bool) {
 // that no series of the log had, even one whose definition was damaged.
 func (r *registry) beginRun() { r.slots.beginRun() }
 
-// restore adds the series that a record of the log tells of, under their
-// references, and returns them; where one with the labels is there, that one. Only
-// replay calls it, from any number of goroutines; selects see a series when the
-// record is done.
-func (r *registry) restore(columns *wal.Columns) []*series {
-	batch := r.sets.NewBatch(columns.Strings)
-	defer batch.Close()
-	var b labels.ScratchBuilder
-	var ls labels.Labels
+// restorer adds series to a registry as the log defines them. It belongs to one goroutine;
+// any number can be used at once.
+type restorer struct {
+	*registry
+	batch *index.Batch
+	// Scratch memory.
+	builder labels.ScratchBuilder
+	ls      labels.Labels
+}
+
+func (r *registry) newRestorer() *restorer {
+	return &restorer{registry: r, batch: r.sets.NewBatch()}
+}
+
+// restore adds the series that a record of the log tells of, under their references, and
+// returns them; where one with the labels is there, that one. Only replay calls it; selects see
+// a series when the record is done.
+func (r *restorer) restore(columns *wal.Columns) []*series {
+	r.batch.Begin(columns.Strings)
+	defer r.batch.Close()
 	made := make([]*series, len(columns.List))
+	created := 0
 	for i := range columns.List {
-		columns.Labels(i, &b, &ls)
-		made[i] = r.restoreOne(batch, &columns.List[i], ls)
+		columns.Labels(i, &r.builder, &r.ls)
+		s, isNew := r.restoreOne(&columns.List[i])
+		if made[i] = s; isNew {
+			created++
+		}
 	}
-	r.postings.AddBatch(batch)
+	r.postings.AddBatch(r.batch)
+	r.count.Add(int64(created))
+	r.created.Add(uint64(created))
 	return made
 }
 
-// restoreOne adds or finds a series. It keeps no part of ls.
-func (r *registry) restoreOne(batch *index.Batch, c *wal.DecodedColumn, ls labels.Labels) *series {
-	sh, hash := r.shard(ls.Hash())
+// restoreOne adds or finds the series whose labels were made.
+func (r *restorer) restoreOne(c *wal.DecodedColumn) (s *series, created bool) {
+	sh, hash := r.shard(r.ls.Hash())
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := r.find(sh, hash, ls); s != nil {
+	if s := r.find(sh, hash, r.ls); s != nil {
 		s.release()
-		return s
+		return s, false
 	}
-	s := r.slots.put(c.Series, batch.Intern(c.Labels))
+	s = r.slots.put(c.Series, r.batch.Intern(c.Labels))
 	s.logged.Store(true)
 	sh.byHash.Insert(hash, s.id())
-	batch.Enter(s.id(), c.Labels)
-	r.count.Add(1)
-	r.created.Add(1)
-	return s
+	r.batch.Enter(s.id(), c.Labels)
+	return s, true
 }
 
 // insert makes a series known. The caller holds the shard's lock.

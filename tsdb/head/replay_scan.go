@@ -92,8 +92,9 @@ func (r *replay) scan(metrics *wal.Metrics) error {
 func (s *scanner) begin() {
 	for range s.workers {
 		s.work.Go(func() {
+			restorer := s.head.reg.newRestorer()
 			for job := range s.jobs {
-				if err := s.define(&job); err != nil {
+				if err := s.define(restorer, &job); err != nil {
 					s.unusable(job.file, job.offset, wal.TypeColumns, err)
 				}
 			}
@@ -167,12 +168,12 @@ func (s *scanner) group(payload []byte) error {
 }
 
 // define makes the series of a record. The workers call it.
-func (s *scanner) define(job *definitionJob) error {
+func (s *scanner) define(restorer *restorer, job *definitionJob) error {
 	columns, err := wal.DecodeColumns(job.payload)
 	if err != nil {
 		return err
 	}
-	made := s.head.reg.restore(columns)
+	made := restorer.restore(columns)
 	for i, c := range columns.List {
 		if made[i].ref != c.Series {
 			s.mu.Lock()

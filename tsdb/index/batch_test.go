@@ -16,13 +16,14 @@ func TestBatchIsLikeOneByOne(t *testing.T) {
 	sets, setsWant := NewLabelSets(symbols), NewLabelSets(symbolsWant)
 	postings, postingsWant := NewMemPostings(symbols), NewMemPostings(symbolsWant)
 	var held, heldWant []LabelSet
+	batch := sets.NewBatch()
 	for id := uint32(1); id < 3000; {
 		// A string may be a name here and a value there.
 		strings := []string{"__name__", "instance", "job", "le", "a", "b", "job", "never"}
 		for range rng.IntN(30) {
 			strings = append(strings, fmt.Sprint(rng.IntN(60)))
 		}
-		batch := sets.NewBatch(strings)
+		batch.Begin(strings)
 		for range rng.IntN(100) {
 			var pairs [][2]uint32
 			var builder labels.ScratchBuilder

@@ -141,12 +141,17 @@ func (s *LabelSets) splitLocked(r *room, pairs []Pair) (shared, own []byte) {
 	shared, own = r.shared[:0], r.own[:0]
 	for _, p := range pairs {
 		to := &shared
-		if s.symbols.String(p.Name) == model.MetricNameLabel || (job != nil && slices.Contains(job.own, p.Name)) {
+		if s.isOwnLocked(job, p.Name) {
 			to = &own
 		}
 		*to = binary.AppendUvarint(binary.AppendUvarint(*to, uint64(p.Name)), uint64(p.Value))
 	}
 	return shared, own
+}
+
+// isOwnLocked says whether labels with the name are own ones in the sets of a job.
+func (s *LabelSets) isOwnLocked(job *jobLabels, name Symbol) bool {
+	return s.symbols.String(name) == model.MetricNameLabel || job != nil && slices.Contains(job.own, name)
 }
 
 // jobLocked returns what is known of the job of a set, nil if nothing is.
@@ -163,29 +168,49 @@ func (s *LabelSets) value(pairs []Pair, name string) Symbol {
 	return 0
 }
 
-// learnLocked compares a set with the one that came before it.
-func (s *LabelSets) learnLocked(pairs []Pair) {
+// learnLocked compares a set with the one that came before it, and reports whether a label
+// belongs elsewhere now.
+func (s *LabelSets) learnLocked(pairs []Pair) bool {
 	key := s.value(pairs, model.JobLabel)
 	job := s.mu.jobs[key]
 	if job == nil {
 		if len(s.mu.jobs) >= maxJobs {
-			return
+			return false
 		}
 		job = &jobLabels{}
 		s.mu.jobs[key] = job
 	}
+	known := len(job.own)
 	if s.value(pairs, model.InstanceLabel) == s.value(job.last, model.InstanceLabel) {
-		for _, list := range [2][]Pair{pairs, job.last} {
-			for _, p := range list {
-				if !slices.Contains(pairs, p) || !slices.Contains(job.last, p) {
-					if len(job.own) < maxOwnNames && !slices.Contains(job.own, p.Name) {
-						job.own = append(job.own, p.Name)
-					}
-				}
+		job.compare(pairs)
+	}
+	job.last = append(job.last[:0], pairs...)
+	return len(job.own) > known
+}
+
+// compare learns from what two sets of one instance differ in.
+func (j *jobLabels) compare(pairs []Pair) {
+	if slices.EqualFunc(pairs, j.last, func(a, b Pair) bool { return a.Name == b.Name }) {
+		for i, p := range pairs {
+			if p.Value != j.last[i].Value {
+				j.learn(p.Name)
+			}
+		}
+		return
+	}
+	for _, list := range [2][]Pair{pairs, j.last} {
+		for _, p := range list {
+			if !slices.Contains(pairs, p) || !slices.Contains(j.last, p) {
+				j.learn(p.Name)
 			}
 		}
 	}
-	job.last = append(job.last[:0], pairs...)
+}
+
+func (j *jobLabels) learn(name Symbol) {
+	if len(j.own) < maxOwnNames && !slices.Contains(j.own, name) {
+		j.own = append(j.own, name)
+	}
 }
 
 // findLocked returns the number of a part, 0 if it is not there.
@@ -237,6 +262,10 @@ func (s *LabelSets) addLocked(pairs []byte) uint32 {
 func (s *LabelSets) Release(set LabelSet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.releaseLocked(set)
+}
+
+func (s *LabelSets) releaseLocked(set LabelSet) {
 	for _, n := range [2]uint32{set.shared, set.own} {
 		if n == 0 {
 			continue

@@ -2,6 +2,7 @@ package index
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,16 +97,16 @@ func (s *Symbols) growLocked(n Symbol) {
 	s.chunks.Store(&grown)
 }
 
-// hold returns the symbols of strings, and counts one more user of each. The table keeps no part
+// hold appends the symbols of strings, and counts one more user of each. The table keeps no part
 // of the strings.
-func (s *Symbols) hold(strings []string) []Symbol {
-	held := make([]Symbol, len(strings))
+func (s *Symbols) hold(dst []Symbol, strings []string) []Symbol {
+	dst = slices.Grow(dst, len(strings))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, str := range strings {
-		held[i] = s.internLocked(str)
+	for _, str := range strings {
+		dst = append(dst, s.internLocked(str))
 	}
-	return held
+	return dst
 }
 
 // drop takes back what hold counted.

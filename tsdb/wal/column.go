@@ -52,7 +52,7 @@ func appendColumns(dst []byte, group uint64, columns []Column) (_ []byte, n int)
 // Columns is a TypeColumns record, decoded.
 type Columns struct {
 	Group uint64
-	// Strings are the label names and values that the columns have.
+	// Strings are the label names and values that the columns have, in one piece of memory.
 	Strings []string
 	List    []DecodedColumn
 }
@@ -82,7 +82,7 @@ func DecodeColumns(payload []byte) (*Columns, error) {
 	if c.Group, payload, err = readUvarint(payload, "columns"); err != nil {
 		return nil, err
 	}
-	if c.Strings, payload, err = readSymbols(payload); err != nil {
+	if c.Strings, payload, err = readSharedSymbols(payload); err != nil {
 		return nil, err
 	}
 	n, src, err := readCount(payload, 3, "columns")
@@ -90,7 +90,8 @@ func DecodeColumns(payload []byte) (*Columns, error) {
 		return nil, err
 	}
 	c.List = make([]DecodedColumn, n)
-	var pairs [][2]uint32 // Of all columns; when it grows, those before stay where they are.
+	// Of all columns. Each has three numbers beside its pairs of two.
+	pairs := make([][2]uint32, 0, max(0, countVarints(src)-3*n)/2)
 	number, series := int64(0), int64(0)
 	for i := range c.List {
 		var delta int64
@@ -111,6 +112,14 @@ func DecodeColumns(payload []byte) (*Columns, error) {
 		c.List[i] = DecodedColumn{storage.Column(number), storage.SeriesRef(series), pairs[from:len(pairs):len(pairs)]}
 	}
 	return c, checkEnd(src, "columns")
+}
+
+// countVarints returns how many numbers there are in what has nothing else.
+func countVarints(src []byte) (n int) {
+	for _, b := range src {
+		n += int(b>>7 ^ 1)
+	}
+	return n
 }
 
 // readPairs appends a label set as numbers of strings, of which there are so many.

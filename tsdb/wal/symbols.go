@@ -92,6 +92,34 @@ func readSymbols(src []byte) (symbols []string, rest []byte, err error) {
 	return symbols, src, nil
 }
 
+// readSharedSymbols is readSymbols for strings that are not kept for long: they share one piece
+// of memory.
+func readSharedSymbols(src []byte) (symbols []string, rest []byte, err error) {
+	n, src, err := readCount(src, 1, "strings")
+	if err != nil {
+		return nil, nil, err
+	}
+	rest = src
+	for range n {
+		var size int
+		if size, rest, err = readCount(rest, 1, "string bytes"); err != nil {
+			return nil, nil, err
+		}
+		rest = rest[size:]
+	}
+	all := string(src[:len(src)-len(rest)])
+	symbols = make([]string, n)
+	for i := range symbols {
+		size, after, err := readCount(src, 1, "string bytes")
+		if err != nil {
+			return nil, nil, err
+		}
+		from := len(all) - (len(after) - len(rest))
+		symbols[i], src = all[from:from+size], after[size:]
+	}
+	return symbols, rest, nil
+}
+
 // symbolReader reads references to the strings of a record.
 type symbolReader struct {
 	symbols []string
