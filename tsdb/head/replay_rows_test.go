@@ -14,6 +14,7 @@ import (
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/storage/storagetest"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
 // TestReplayedRowsAreTheSame writes rows with everything that a row can have to groups of
@@ -89,4 +90,40 @@ func addOddities(rng *rand.Rand, row *storage.Row) {
 		}
 		row.Histograms = append(row.Histograms, h)
 	}
+}
+
+// TestReplayGapInRows has a log that tells of rows again that came before, as after a
+// checkpoint, but lacks the last of them: the next row is not taken for a change of it.
+func TestReplayGapInRows(t *testing.T) {
+	mem := vfs.NewMem()
+	log, err := wal.Open(mem, "wal", wal.Options{})
+	require.NoError(t, err)
+	write := func(enc *wal.RowEncoder, at int64, v float64) {
+		b := log.Begin()
+		b.Row(enc, &storage.Row{T: storagetest.Base + at, Values: []float64{v, 5}})
+		_, err := b.Commit()
+		require.NoError(t, err)
+	}
+	b := log.Begin()
+	b.Group(wal.Group{ID: 1})
+	b.Columns(1, []wal.Column{{Number: 0, Series: 1, Labels: testLabels(0, 0)}, {Number: 1, Series: 2, Labels: testLabels(0, 1)}})
+	_, err = b.Commit()
+	require.NoError(t, err)
+	first, second := wal.NewRowEncoder(1), wal.NewRowEncoder(1)
+	want := []float64{1, 1, 2, 1, 1}
+	for i, v := range want[:3] {
+		write(first, int64(i), v)
+	}
+	write(second, 1, 1)
+	second.Reset()
+	write(second, 3, 1)
+	write(second, 4, 1)
+	require.NoError(t, log.Close())
+	h := openHead(t, mem, 0)
+	got := readHead(t, h)[testLabels(0, 0).String()]
+	require.Len(t, got, len(want))
+	for i, s := range got {
+		require.Equal(t, want[i], s.V, "row %d", i)
+	}
+	require.NoError(t, h.Close())
 }
