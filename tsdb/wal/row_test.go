@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -124,11 +125,14 @@ func samplesOf(row *storage.Row) []rowSample {
 	return out
 }
 
+// histogramString shows a histogram that need not make sense, which its String would not stand.
 func histogramString(h storage.HistogramSample) string {
 	if h.Histogram != nil {
-		return string(rune('0'+h.Histogram.CounterResetHint)) + h.Histogram.String()
+		type plain histogram.Histogram
+		return fmt.Sprintf("%+v", plain(*h.Histogram))
 	}
-	return "f" + string(rune('0'+h.FloatHistogram.CounterResetHint)) + h.FloatHistogram.String()
+	type plain histogram.FloatHistogram
+	return fmt.Sprintf("%+v", plain(*h.FloatHistogram))
 }
 
 func TestRowsRoundTrip(t *testing.T) {
