@@ -31,12 +31,23 @@ type builder struct {
 	even   storage.Bitmap
 	// constants has where in data a constant is encoded, by a hash of its bits.
 	constants [1 << constantBits]encodedConstant
+	// alike has where in data columns of the strip are encoded, by a hash of some values.
+	alike [1 << alikeBits]encodedColumn
 }
 
-const constantBits = 7
+const (
+	constantBits = 7
+	alikeBits    = 6
+)
 
 type encodedConstant struct {
 	key      uint64
+	from, to uint32
+}
+
+// encodedColumn is a column of the strip; to is 0 if there is none.
+type encodedColumn struct {
+	column   int
 	from, to uint32
 }
 
@@ -156,6 +167,44 @@ func (b *builder) addConstant(v float64) {
 	fill(b.values, v)
 	b.addFloats(b.values, rowMask{})
 	*known = encodedConstant{key, uint32(from), uint32(len(b.data))}
+}
+
+// addStripColumn is addFloats for a column of the strip that has a value in every row.
+// More than half of the columns that change are one before to the bit, as buckets of
+// a histogram are and what is counted together, so it remembers how some are encoded.
+func (b *builder) addStripColumn(column, rows int) {
+	values := b.strip[column][:rows]
+	known := &b.alike[alikeHash(values)]
+	if known.to > 0 && equalBits(b.strip[known.column][:rows], values) {
+		b.data = append(b.data, b.data[known.from:known.to]...)
+		b.endPlace()
+		return
+	}
+	from := len(b.data)
+	b.addFloats(values, rowMask{})
+	*known = encodedColumn{column, uint32(from), uint32(len(b.data))}
+}
+
+// alikeHash returns a hash of some of the values, of which there is one at least.
+func alikeHash(values []float64) uint64 {
+	const mix = 0x9e3779b97f4a7c15
+	n := len(values)
+	h := math.Float64bits(values[0]) * mix
+	h = (h ^ math.Float64bits(values[n/3])) * mix
+	h = (h ^ math.Float64bits(values[n*2/3])) * mix
+	h = (h ^ math.Float64bits(values[n-1])) * mix
+	return h >> (64 - alikeBits)
+}
+
+// equalBits reports whether floats, of which there are as many, are the same to the bit.
+func equalBits(a, b []float64) bool {
+	b = b[:len(a)]
+	for i, v := range a {
+		if math.Float64bits(v) != math.Float64bits(b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // addStarts encodes the start timestamps of the place added last, one per row

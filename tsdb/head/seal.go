@@ -34,6 +34,7 @@ func (b *builder) addStrip(w *windowView, from int, main *layout, even storage.B
 	rows := w.rows()
 	base := w.baseOf(from)
 	changing := w.strips[from>>6].decode(&b.strip, base, rows)
+	clear(b.alike[:])
 	for i := range min(64, main.columns-from) {
 		c := from + i
 		switch s := main.series(uint32(c)); {
@@ -43,7 +44,7 @@ func (b *builder) addStrip(w *windowView, from int, main *layout, even storage.B
 			b.column.readWindow(w, s, uint32(c))
 			b.addColumn(&b.column)
 		case changing>>i&1 != 0:
-			b.addFloats(b.strip[i][:rows], rowMask{})
+			b.addStripColumn(i, rows)
 		default:
 			v := 0.0
 			if i < len(base) {
