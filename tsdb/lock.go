@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
 // folderLock keeps other processes from a folder. A nil lock is none.
@@ -38,7 +40,8 @@ func lockFolder(fsys vfs.FS, dir string) (*folderLock, error) {
 	}
 	_, serr := fsys.Stat(owner)
 	text := fmt.Sprintf("process %d (%s), since %s\n", os.Getpid(), filepath.Base(os.Args[0]), time.Now().Format(time.RFC3339))
-	if err := vfs.WriteFileAtomic(fsys, owner, []byte(text)); err != nil {
+	// On a full disk nobody learns who has the folder, but they learn that it is in use.
+	if err := vfs.WriteFileAtomic(fsys, owner, []byte(text)); err != nil && !wal.IsDiskFull(err) {
 		return nil, errors.Join(fmt.Errorf("lock data folder %s: %w", dir, err), held.Close())
 	}
 	return &folderLock{fs: fsys, owner: owner, held: held, left: serr == nil}, nil
@@ -48,5 +51,9 @@ func (l *folderLock) release() error {
 	if l == nil {
 		return nil
 	}
-	return errors.Join(l.fs.Remove(l.owner), l.held.Close())
+	err := l.fs.Remove(l.owner)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // the disk was full
+	}
+	return errors.Join(err, l.held.Close())
 }

@@ -136,6 +136,8 @@ func (l *listing) nextSegment() uint64 {
 
 // segment is the file that is being written.
 type segment struct {
+	// file is nil as long as the first segment could not be created because the disk is
+	// full. The leader of a group commit sets it.
 	file   vfs.File
 	number uint64
 	// records belongs to the leader of a group commit.
@@ -146,8 +148,11 @@ type segment struct {
 	rotateAt atomic.Int64
 }
 
-// createSegment makes a segment with nothing but its header, durable if sync is set.
-func createSegment(fsys vfs.FS, dir string, kind byte, number uint64, origin Origin, sync bool) (*segment, error) {
+// name is the file's name, for messages.
+func (s *segment) name() string { return segmentName(s.number) }
+
+// createSegment makes the file of a segment with nothing but its header, durable if sync is set.
+func createSegment(fsys vfs.FS, dir string, kind byte, number uint64, origin Origin, sync bool) (vfs.File, error) {
 	name := filepath.Join(dir, segmentName(number))
 	f, err := fsys.Create(name)
 	if err != nil {
@@ -163,7 +168,5 @@ func createSegment(fsys vfs.FS, dir string, kind byte, number uint64, origin Ori
 	if err != nil {
 		return nil, fmt.Errorf("create segment %s: %w", name, errors.Join(err, f.Close(), fsys.Remove(name)))
 	}
-	seg := &segment{file: f, number: number}
-	seg.size.Store(segmentHeader)
-	return seg, nil
+	return f, nil
 }

@@ -14,6 +14,11 @@ import (
 // than Options.ReservedBytes.
 var ErrDiskFull = errors.New("disk is full")
 
+// IsDiskFull says whether an error is one of a disk, or of a user's share of it, that is full.
+func IsDiskFull(err error) bool {
+	return errors.Is(err, ErrDiskFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // spaceInterval is how often the free space is looked at while there is enough.
 const spaceInterval = time.Second
 
@@ -47,10 +52,10 @@ func (d *diskSpace) check(now time.Time) error {
 // note takes notice of what became of a write: nil, or why it was not done. It returns the
 // error to be given on.
 func (d *diskSpace) note(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	full := IsDiskFull(err)
+	if full && !errors.Is(err, ErrDiskFull) {
 		err = fmt.Errorf("%w: %w", ErrDiskFull, err)
 	}
-	full := errors.Is(err, ErrDiskFull)
 	switch {
 	case full && !d.full:
 		d.metrics.diskFull.Set(1)

@@ -132,7 +132,8 @@ type Writer struct {
 
 // Open begins a new segment after those that are in dir, making dir if it is missing, and
 // returns a Writer to it. Segments written before are not touched, so that they may be read
-// at the same time: give Writer.First to ReaderOptions.Before.
+// at the same time: give Writer.First to ReaderOptions.Before. If the disk is full, the segment
+// is created by the first Commit that finds room.
 func Open(fsys vfs.FS, dir string, opts Options) (*Writer, error) {
 	l, err := list(fsys, dir)
 	if err != nil {
@@ -154,8 +155,8 @@ func open(fsys vfs.FS, dir string, kind byte, number uint64, opts Options) (*Wri
 	if size, err := fsys.DiskSize(dir); err == nil {
 		w.space.reserved = min(w.space.reserved, size/20)
 	}
-	seg, err := w.createSegment(number)
-	if err != nil {
+	seg := w.newSegment(number)
+	if err := w.create(seg); err != nil && (kind != kindLog || !IsDiskFull(w.space.note(err))) {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
 	}
 	w.current.Store(seg)
@@ -167,14 +168,21 @@ func open(fsys vfs.FS, dir string, kind byte, number uint64, opts Options) (*Wri
 	return w, nil
 }
 
-func (w *Writer) createSegment(number uint64) (*segment, error) {
-	seg, err := createSegment(w.fs, w.dir, w.kind, number, w.opts.Origin, w.opts.Sync != SyncNever)
-	if err != nil {
-		return nil, err
-	}
+// newSegment returns a segment without a file.
+func (w *Writer) newSegment(number uint64) *segment {
+	seg := &segment{number: number}
+	seg.size.Store(segmentHeader)
 	seg.rotateAt.Store(w.opts.SegmentBytes)
-	w.opts.Metrics.segmentCurrent.Set(float64(number))
-	return seg, nil
+	return seg
+}
+
+// create makes the file of a segment.
+func (w *Writer) create(seg *segment) (err error) {
+	seg.file, err = createSegment(w.fs, w.dir, w.kind, seg.number, w.opts.Origin, w.opts.Sync != SyncNever)
+	if err == nil {
+		w.opts.Metrics.segmentCurrent.Set(float64(seg.number))
+	}
+	return err
 }
 
 // First is the number of the first segment of this Writer; those below it were there before.
@@ -243,11 +251,17 @@ func (w *Writer) commit(b *Batch) error {
 func (w *Writer) write(group []*Batch) error {
 	seg := w.current.Load()
 	if w.broken.Load() {
-		return fmt.Errorf("log segment %s cannot be written since an earlier failure", seg.file.Name())
+		return fmt.Errorf("log segment %s cannot be written since an earlier failure", seg.name())
 	}
 	if err := w.space.check(time.Now()); err != nil {
 		w.opts.Metrics.writesFailed.Inc()
 		return fmt.Errorf("write log: %w", err)
+	}
+	if seg.file == nil {
+		if err := w.create(seg); err != nil {
+			w.opts.Metrics.writesFailed.Inc()
+			return fmt.Errorf("write log: %w", err)
+		}
 	}
 	number := seg.records
 	for _, b := range group {
@@ -255,7 +269,7 @@ func (w *Writer) write(group []*Batch) error {
 	}
 	if number > maxSegRecords {
 		w.broken.Store(true) // So that a new one begins.
-		return fmt.Errorf("log segment %s is full: %d records", seg.file.Name(), seg.records)
+		return fmt.Errorf("log segment %s is full: %d records", seg.name(), seg.records)
 	}
 	data := group[0].buf
 	if len(group) > 1 {
@@ -338,8 +352,8 @@ func (w *Writer) Rotate() (number uint64, err error) {
 // rotatePinned replaces the current segment. The caller holds pin for writing.
 func (w *Writer) rotatePinned() (number uint64, err error) {
 	old := w.current.Load()
-	seg, err := w.createSegment(old.number + 1)
-	if err != nil {
+	seg := w.newSegment(old.number + 1)
+	if err := w.create(seg); err != nil {
 		return 0, err
 	}
 	w.syncing.Lock()
@@ -354,6 +368,9 @@ func (w *Writer) rotatePinned() (number uint64, err error) {
 // finish syncs and closes a segment. Its records have been acknowledged, so a failure is
 // only logged: they are lost if the power is lost now. The caller holds syncing.
 func (w *Writer) finish(seg *segment) {
+	if seg.file == nil {
+		return
+	}
 	var err error
 	if w.opts.Sync != SyncNever && w.dirty.Swap(false) {
 		err = w.syncFile(seg)
