@@ -120,11 +120,30 @@ func (o *setOperation) open() error {
 	for {
 		s.reset(o.sc.n)
 		ok, err := o.rhs.next(s)
-		if !ok || err != nil {
-			return err
+		if err != nil {
+			return o.firstError(err)
+		}
+		if !ok {
+			return nil
 		}
 		o.in.add(s, o.sc.n, false)
 		o.present.add(o.sigs.of(s.metric), s.present())
+	}
+}
+
+// firstError returns the error of the left side, if it has one: that is
+// evaluated first, as far as anybody can tell.
+func (o *setOperation) firstError(right error) error {
+	s := newSeries(o.sc.n)
+	for {
+		s.reset(o.sc.n)
+		ok, err := o.lhs.next(s)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return right
+		}
 	}
 }
 

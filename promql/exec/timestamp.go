@@ -1,10 +1,6 @@
 package exec
 
-import (
-	"github.com/prometheus/prometheus/model/labels"
-
-	"github.com/gnomonhq/gnomon/promql/plan"
-)
+import "github.com/gnomonhq/gnomon/promql/plan"
 
 // newTimestamp returns the operator of timestamp(): for a selector the times of
 // its samples, else those of the steps.
@@ -27,18 +23,19 @@ func (sc *scope) newTimestamp(n *plan.Call) (operator, error) {
 }
 
 // newStartTimestamp returns the operator of start_timestamp(): the start
-// timestamps of the samples of a selector, and nothing else.
+// timestamps of the samples of a selector, if they are switched on, and nothing
+// of anything else.
 func (sc *scope) newStartTimestamp(n *plan.Call) (operator, error) {
-	s, selector := n.Args[0].(*plan.Selector)
-	if selector {
-		op := sc.newStamps(n, s, func(_, start int64) float64 { return float64(start) / 1000 })
+	if s, ok := n.Args[0].(*plan.Selector); ok {
 		if sc.opts.StartTimestamps {
-			return op, nil
+			return sc.newStamps(n, s, func(_, start int64) float64 { return float64(start) / 1000 }), nil
 		}
-		return &nothing{operator: op, sc: sc}, nil
+		i := sc.newInstant(s)
+		i.stamp = func(int64, int64) float64 { return 0 }
+		return &nothing{sc: sc, inner: i, alone: true}, nil
 	}
 	inner, err := sc.operator(n.Args[0])
-	return &nothing{operator: inner, sc: sc}, err
+	return &nothing{sc: sc, inner: inner}, err
 }
 
 // newStamps returns the operator of a time of the samples of a selector.
@@ -74,23 +71,31 @@ func (o *stamps) next(s *series) (bool, error) {
 
 // nothing reads its operand and yields nothing.
 type nothing struct {
-	operator
-	sc *scope
+	sc    *scope
+	inner operator
+	// alone says that inner is part of it, not an operand with a result.
+	alone bool
+	in    tally
+	used  usage
 }
+
+func (o *nothing) usage() usage { return o.used }
 
 func (o *nothing) next(s *series) (bool, error) {
 	for {
-		s.metric = labels.EmptyLabels()
-		ok, err := o.operator.next(s)
-		if !ok || err != nil {
+		ok, err := o.inner.next(s)
+		if err != nil {
 			return false, err
 		}
+		if !ok {
+			var operands usage
+			if !o.alone {
+				operands = o.inner.usage()
+			}
+			o.used = stepwise(operands, &o.in, &tally{}, o.sc.n)
+			return false, o.sc.check(o.used)
+		}
+		o.in.add(s, o.sc.n, false)
 		s.reset(o.sc.n)
 	}
-}
-
-func (o *nothing) usage() usage {
-	u := o.operator.usage()
-	u.held = 0
-	return u
 }
