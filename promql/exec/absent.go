@@ -63,8 +63,7 @@ func (sc *scope) newAbsent(n *plan.Call) (operator, error) {
 		var in, out tally
 		s := newSeries(sc.n)
 		for {
-			s.reset(sc.n)
-			ok, err := inner.next(s)
+			ok, err := sc.pull(inner, s)
 			if err != nil {
 				return usage{}, err
 			}
@@ -99,8 +98,7 @@ func (sc *scope) newAbsentOverTime(n *plan.Call) (operator, error) {
 	read := func(found functions.Bitmap) (usage, error) {
 		s := newSeries(sc.n)
 		for {
-			s.reset(sc.n)
-			ok, err := inner.next(s)
+			ok, err := sc.pull(inner, s)
 			if err != nil || !ok {
 				return inner.usage(), err
 			}

@@ -141,8 +141,7 @@ func (f *fold) run(s *series) error {
 		f.checkQuantile()
 	}
 	for {
-		s.reset(f.sc.n)
-		ok, err := f.inner.next(s)
+		ok, err := f.sc.pull(f.inner, s)
 		if err != nil {
 			return err
 		}
@@ -214,8 +213,7 @@ func (c *countValues) run(s *series) error {
 	var all []*series
 	valued := labels.NewBuilder(labels.EmptyLabels())
 	for {
-		s.reset(c.sc.n)
-		ok, err := c.inner.next(s)
+		ok, err := c.sc.pull(c.inner, s)
 		if err != nil {
 			return err
 		}
@@ -247,14 +245,16 @@ func (c *countValues) run(s *series) error {
 			row.Floats[i]++
 		}
 	}
-	all, err := c.sc.merge(all)
-	if err != nil {
-		return err
-	}
+	rows := newResultRows(c.sc, len(all))
 	for _, row := range all {
+		if err := rows.add(row); err != nil {
+			return err
+		}
+	}
+	for _, row := range rows.list {
 		c.made.add(row, c.sc.n, true)
 	}
 	c.used = stepwise(c.inner.usage(), &c.in, &c.made, c.sc.n)
-	c.out = &list{series: all}
+	c.out = &list{series: rows.list}
 	return c.sc.check(c.used)
 }

@@ -41,11 +41,11 @@ func (m *match) next(s *series) (bool, error) {
 
 // run matches the series of both sides.
 func (m *match) run() error {
-	left, err := m.sc.collect(m.lhs)
+	left, err := m.sc.gather(m.lhs)
 	if err != nil {
 		return err
 	}
-	right, err := m.sc.collect(m.rhs)
+	right, err := m.sc.gather(m.rhs)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ type matchedKey struct {
 func (m *match) newJoin(left, right []*series) *join {
 	j := &join{
 		sc: m.sc, node: m.node, matching: m.node.Matching, many: left, one: right,
-		rows: newRows(m.sc, max(len(left), len(right))), keep: functions.NewBitmap(m.sc.n),
+		rows: newResultRows(m.sc, max(len(left), len(right))), keep: functions.NewBitmap(m.sc.n),
 		builder: labels.NewBuilder(labels.EmptyLabels()), matchedLabels: map[matchedKey]functions.Bitmap{},
 	}
 	if j.matching.Card == parser.CardOneToMany {
@@ -418,7 +418,7 @@ func (j *join) checkMatched(ls labels.Labels, sig int, steps functions.Bitmap) {
 func (j *join) add(s *series) {
 	h := s.metric.Hash()
 	row, ok := j.rows.byHash[h]
-	if !ok {
+	if !ok || j.rows.loose {
 		j.rows.byHash[h] = s
 		j.rows.list = append(j.rows.list, s)
 		return

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/promql/functions"
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -77,6 +78,8 @@ type setOperation struct {
 	sigs     *signatures
 	// present has the signatures of the right side, of the left one for or.
 	present presence
+	// notes are the annotations of the right side, if it was evaluated first.
+	notes   annotations.Annotations
 	joined  *list
 	in, out tally
 	used    usage
@@ -102,6 +105,7 @@ func (o *setOperation) next(s *series) (bool, error) {
 		return false, err
 	}
 	if !ok {
+		o.sc.notes.Merge(o.notes)
 		operands := o.lhs.usage()
 		operands.then(o.rhs.usage())
 		o.used = stepwise(operands, &o.in, &o.out, o.sc.n)
@@ -116,15 +120,21 @@ func (o *setOperation) open() error {
 	if o.node.Op == parser.LOR {
 		return o.union()
 	}
+	var err error
+	o.notes, err = o.sc.aside(o.readRight)
+	if err != nil {
+		return o.firstError(err)
+	}
+	return nil
+}
+
+// readRight notes where the right side has which signatures.
+func (o *setOperation) readRight() error {
 	s := newSeries(o.sc.n)
 	for {
-		s.reset(o.sc.n)
-		ok, err := o.rhs.next(s)
-		if err != nil {
-			return o.firstError(err)
-		}
-		if !ok {
-			return nil
+		ok, err := o.sc.pull(o.rhs, s)
+		if !ok || err != nil {
+			return err
 		}
 		o.in.add(s, o.sc.n, false)
 		o.present.add(o.sigs.of(s.metric), s.present())
@@ -136,8 +146,7 @@ func (o *setOperation) open() error {
 func (o *setOperation) firstError(right error) error {
 	s := newSeries(o.sc.n)
 	for {
-		s.reset(o.sc.n)
-		ok, err := o.lhs.next(s)
+		ok, err := o.sc.pull(o.lhs, s)
 		if err != nil {
 			return err
 		}
@@ -151,7 +160,7 @@ func (o *setOperation) firstError(right error) error {
 // side has its signature, or has it not.
 func (o *setOperation) filtered(s *series) (bool, error) {
 	for {
-		ok, err := o.lhs.next(s)
+		ok, err := o.sc.pull(o.lhs, s)
 		if !ok || err != nil {
 			return false, err
 		}
@@ -163,7 +172,6 @@ func (o *setOperation) filtered(s *series) (bool, error) {
 		case o.node.Op == parser.LUNLESS:
 			s.only(notBits(present))
 		case present == nil:
-			s.reset(o.sc.n)
 			continue
 		default:
 			s.only(present)
@@ -171,7 +179,6 @@ func (o *setOperation) filtered(s *series) (bool, error) {
 		if !s.empty() {
 			return true, nil
 		}
-		s.reset(o.sc.n)
 	}
 }
 
@@ -186,15 +193,15 @@ func notBits(b functions.Bitmap) functions.Bitmap {
 // union joins the series of the left side, and those of the right side at the
 // steps where the left side does not have their signature.
 func (o *setOperation) union() error {
-	left, err := o.sc.collect(o.lhs)
+	left, err := o.sc.gather(o.lhs)
 	if err != nil {
 		return err
 	}
-	right, err := o.sc.collect(o.rhs)
+	right, err := o.sc.gather(o.rhs)
 	if err != nil {
 		return err
 	}
-	rows := newRows(o.sc, len(left)+len(right))
+	rows := newResultRows(o.sc, len(left)+len(right))
 	for _, s := range left {
 		o.in.add(s, o.sc.n, false)
 		o.present.add(o.sigs.of(s.metric), s.present())

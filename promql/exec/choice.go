@@ -80,7 +80,7 @@ func (c *choice) next(s *series) (bool, error) {
 
 // run chooses among the series.
 func (c *choice) run() ([]*series, error) {
-	all, err := c.sc.collect(c.inner)
+	all, err := c.sc.gather(c.inner)
 	if err != nil {
 		return nil, err
 	}

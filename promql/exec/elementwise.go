@@ -26,7 +26,7 @@ func (e *elementwise) usage() usage { return e.used }
 
 func (e *elementwise) next(s *series) (bool, error) {
 	for {
-		ok, err := e.inner.next(s)
+		ok, err := e.sc.pull(e.inner, s)
 		if err != nil {
 			return false, err
 		}
@@ -41,7 +41,6 @@ func (e *elementwise) next(s *series) (bool, error) {
 		e.in.add(s, e.sc.n, false)
 		e.apply(s)
 		if s.empty() {
-			s.reset(e.sc.n)
 			continue
 		}
 		e.out.add(s, e.sc.n, true)

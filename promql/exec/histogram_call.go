@@ -175,7 +175,7 @@ func (h *histogramCall) run() error {
 	if err != nil {
 		return err
 	}
-	rows := newRows(h.sc, len(groups))
+	rows := newResultRows(h.sc, len(groups))
 	for _, g := range groups {
 		h.args.Metric = ""
 		if h.sc.opts.DelayedNames {
@@ -218,7 +218,7 @@ func (h *histogramCall) group() ([]*histogramGroup, error) {
 		}
 		return g
 	}
-	all, err := h.sc.collect(h.inner)
+	all, err := h.sc.gather(h.inner)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (o *info) isInfo(ls labels.Labels) bool {
 }
 
 func (o *info) run() error {
-	base, err := o.sc.collect(o.inner)
+	base, err := o.sc.gather(o.inner)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (o *info) fetch(matchers []*labels.Matcher) ([]*series, usage, error) {
 	op := o.sc.newInstant(n)
 	op.floatsOnly = true
 	op.stamp = func(t, _ int64) float64 { return float64(t) }
-	all, err := o.sc.collect(op)
+	all, err := o.sc.gather(op)
 	return all, op.usage(), err
 }
 

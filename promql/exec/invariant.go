@@ -9,7 +9,7 @@ import (
 // once returns the first step of a scope as a scope of its own.
 func (sc *scope) once() *scope {
 	one := *sc
-	one.n = 1
+	one.n, one.end = 1, one.first
 	one.counts = sc.counts.NewChild()
 	return &one
 }

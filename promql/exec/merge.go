@@ -1,7 +1,6 @@
 package exec
 
 import (
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -18,7 +17,7 @@ func (sc *scope) distinct(op operator, n plan.Node) operator {
 
 // distinct passes series on, and compares their labels. If the names of all are
 // the same, dropping them does not matter, and the labels are compared only if
-// some other metadata label was dropped.
+// type or unit were dropped as well.
 type distinct struct {
 	operator
 	trusted bool
@@ -33,7 +32,7 @@ func (d *distinct) next(s *series) (bool, error) {
 		return false, err
 	}
 	if d.trusted && d.seen == nil {
-		if !hasMetadata(s.metric) {
+		if !s.typed {
 			d.before = append(d.before, s.metric)
 			return true, nil
 		}
@@ -46,11 +45,6 @@ func (d *distinct) next(s *series) (bool, error) {
 		return false, errSameLabels
 	}
 	return true, nil
-}
-
-// hasMetadata reports whether a series has labels of type or unit.
-func hasMetadata(ls labels.Labels) bool {
-	return ls.Has(model.MetricTypeLabel) || ls.Has(model.MetricUnitLabel)
 }
 
 // note reports whether the labels are new.
@@ -71,7 +65,7 @@ func (sc *scope) merged(op operator, n plan.Node) operator {
 		return op
 	}
 	if !sc.namesDiffer(n) {
-		return &distinct{operator: op, trusted: true}
+		return &sameNames{merger: merger{sc: sc, inner: op}}
 	}
 	return &merger{sc: sc, inner: op}
 }
@@ -101,6 +95,61 @@ func (m *merger) next(s *series) (bool, error) {
 	return m.out.next(s)
 }
 
+// sameNames is a merger of series that have the same name, so that they differ
+// without it too and are passed on as they come, until type or unit were dropped
+// from one: the rest is merged. That a series with a type is the same as one
+// without it that was passed on before fails, whatever the steps.
+type sameNames struct {
+	merger
+	before []labels.Labels
+	typed  bool
+}
+
+func (m *sameNames) usage() usage {
+	if m.typed {
+		return m.merger.usage()
+	}
+	return m.inner.usage()
+}
+
+func (m *sameNames) next(s *series) (bool, error) {
+	if m.typed {
+		return m.merger.next(s)
+	}
+	ok, err := m.inner.next(s)
+	if !ok || err != nil {
+		return false, err
+	}
+	if !s.typed {
+		m.before = append(m.before, s.metric)
+		return true, nil
+	}
+	m.typed = true
+	first := newSeries(m.sc.n)
+	s.handOut(first)
+	s.reset(m.sc.n)
+	all, err := m.sc.collect(m.inner)
+	if err != nil {
+		return false, err
+	}
+	m.used = m.inner.usage()
+	seen := map[uint64]bool{}
+	for _, ls := range m.before {
+		seen[ls.Hash()] = true
+	}
+	all = append([]*series{first}, all...)
+	for _, s := range all {
+		if seen[s.metric.Hash()] {
+			return false, errSameLabels
+		}
+	}
+	if all, err = m.sc.merge(all); err != nil {
+		return false, err
+	}
+	m.out = &list{series: all}
+	return m.out.next(s)
+}
+
 // merge joins the series that have the same labels.
 func (sc *scope) merge(all []*series) ([]*series, error) {
 	if len(all) < 2 {
@@ -120,6 +169,16 @@ type rows struct {
 	sc     *scope
 	byHash map[uint64]*series
 	list   []*series
+	// loose says that series with the same labels stay apart.
+	loose bool
+}
+
+// newResultRows returns the rows of a node that is evaluated step by step. At an
+// instant, series that are the same stay apart until their names are removed.
+func newResultRows(sc *scope, n int) *rows {
+	r := newRows(sc, n)
+	r.loose = sc.instant() && sc.opts.DelayedNames
+	return r
 }
 
 func newRows(sc *scope, n int) *rows {
@@ -131,7 +190,7 @@ func newRows(sc *scope, n int) *rows {
 func (r *rows) add(s *series) error {
 	h := s.metric.Hash()
 	row, ok := r.byHash[h]
-	if !ok {
+	if !ok || r.loose {
 		r.byHash[h] = s
 		r.list = append(r.list, s)
 		return nil
@@ -157,6 +216,7 @@ func (s *series) join(o *series, n int) error {
 			}
 			s.setHist(i, n, h)
 		}
+		s.both = s.both || s.Valid.Has(i) && s.hist(i) != nil
 	}
 	return nil
 }

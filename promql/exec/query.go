@@ -88,7 +88,7 @@ func Run(ctx context.Context, p *plan.Plan, q storage.Querier, opts Options, cou
 	if sc.step <= 0 {
 		return nil, fmt.Errorf("the step of a range query is less than a millisecond: %s", p.Times.Step)
 	}
-	sc.n = max(0, int((last-sc.first)/sc.step)+1)
+	sc.n, sc.end = max(0, int((last-sc.first)/sc.step)+1), last
 	if last < sc.first {
 		sc.n = 0
 	}
@@ -128,6 +128,17 @@ func (ev *evaluator) interrupted() error {
 	return err
 }
 
+// aside evaluates something whose annotations come later than those of what is
+// evaluated next, and returns them.
+func (ev *evaluator) aside(evaluate func() error) (annotations.Annotations, error) {
+	before := ev.notes
+	ev.notes = nil
+	err := evaluate()
+	notes := ev.notes
+	ev.notes = before
+	return notes, err
+}
+
 // done takes over what a node noted. A node is done after its operands.
 func (ev *evaluator) done(notes *functions.Annotations) {
 	if set := notes.Set(); len(set) > 0 {
@@ -140,15 +151,15 @@ func (ev *evaluator) done(notes *functions.Annotations) {
 type scope struct {
 	*evaluator
 	// first is the time of the first step and step from one to the next,
-	// milliseconds; there are n.
-	first, step int64
-	n           int
-	counts      *stats.QuerySamples
+	// milliseconds; there are n, the last one at end or before it.
+	first, step, end int64
+	n                int
+	counts           *stats.QuerySamples
 }
 
 // time returns the time of step i.
 func (sc *scope) time(i int) int64 { return sc.first + int64(i)*sc.step }
 
-// instant reports whether there is one step only, so that the order of the
-// result is kept.
-func (sc *scope) instant() bool { return sc.n == 1 }
+// instant reports whether an instant is evaluated, so that the order of the
+// result is kept. A range may have a single step too.
+func (sc *scope) instant() bool { return sc.end == sc.first }

@@ -144,6 +144,7 @@ func (sc *scope) subqueryScope(n *plan.Subquery) *scope {
 		inner.first += step
 	}
 	last -= n.Offset.Milliseconds()
+	inner.end = last
 	if last >= inner.first {
 		inner.n = int((last-inner.first)/step) + 1
 	}

@@ -124,8 +124,7 @@ func (sc *scope) scalarOfVector(n *plan.Call) ([]float64, usage, error) {
 	s := newSeries(sc.n)
 	var in tally
 	for {
-		s.reset(sc.n)
-		ok, err := op.next(s)
+		ok, err := sc.pull(op, s)
 		if err != nil {
 			return nil, usage{}, err
 		}

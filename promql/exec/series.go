@@ -3,6 +3,7 @@ package exec
 import (
 	"math/bits"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/schema"
@@ -16,6 +17,11 @@ type series struct {
 	// dropName says that the name does not belong to the values any more. If
 	// names are not removed late, it is gone already.
 	dropName bool
+	// typed says that more than the name was taken off the labels.
+	typed bool
+	// both says that there is a float and a histogram at some step: two series
+	// became the same.
+	both bool
 	functions.Steps
 }
 
@@ -39,7 +45,7 @@ func (s *series) reset(n int) {
 	s.Floats = s.Floats[:n]
 	s.Valid = s.Valid[:(n+63)/64]
 	clear(s.Valid)
-	s.metric, s.dropName, s.Hists = labels.EmptyLabels(), false, nil
+	s.metric, s.dropName, s.typed, s.both, s.Hists = labels.EmptyLabels(), false, false, false, nil
 }
 
 // newSeries returns an empty series for n steps.
@@ -128,10 +134,15 @@ func (s *series) size() int {
 // unname takes the name away, now or later.
 func (ev *evaluator) unname(s *series) {
 	s.dropName = true
-	if !ev.opts.DelayedNames {
-		s.metric = s.metric.DropReserved(schema.IsMetadataLabel)
+	if ev.opts.DelayedNames {
+		return
 	}
+	nameless := s.metric.DropReserved(isName)
+	s.metric = nameless.DropReserved(schema.IsMetadataLabel)
+	s.typed = s.typed || !labels.Equal(s.metric, nameless)
 }
+
+func isName(label string) bool { return label == model.MetricNameLabel }
 
 func countBits(b functions.Bitmap) int {
 	n := 0
@@ -165,6 +176,40 @@ func (sc *scope) collect(op operator) ([]*series, error) {
 		}
 		all = append(all, s)
 	}
+}
+
+// pull resets s and gets the next series for a node that looks at its operands
+// step by step.
+func (sc *scope) pull(op operator, s *series) (bool, error) {
+	s.reset(sc.n)
+	ok, err := op.next(s)
+	if s.both {
+		s.settle()
+	}
+	return ok, err
+}
+
+// gather is collect for a node that looks at its operands step by step.
+func (sc *scope) gather(op operator) ([]*series, error) {
+	all, err := sc.collect(op)
+	for _, s := range all {
+		if s.both {
+			s.settle()
+		}
+	}
+	return all, err
+}
+
+// settle takes out the histograms from the first step on that has a float too:
+// that is what Prometheus sees of such a series step by step.
+func (s *series) settle() {
+	gone := false
+	for i := range s.Hists {
+		if gone = gone || s.Hists[i] != nil && s.Valid.Has(i); gone {
+			s.Hists[i] = nil
+		}
+	}
+	s.both = false
 }
 
 // handOut gives the memory of a series that is not used any more to the caller

@@ -45,7 +45,7 @@ func (o *sorted) next(s *series) (bool, error) {
 }
 
 func (o *sorted) run() error {
-	all, err := o.sc.collect(o.inner)
+	all, err := o.sc.gather(o.inner)
 	if err != nil {
 		return err
 	}

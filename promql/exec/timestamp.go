@@ -83,7 +83,7 @@ func (o *nothing) usage() usage { return o.used }
 
 func (o *nothing) next(s *series) (bool, error) {
 	for {
-		ok, err := o.inner.next(s)
+		ok, err := o.sc.pull(o.inner, s)
 		if err != nil {
 			return false, err
 		}
@@ -96,6 +96,5 @@ func (o *nothing) next(s *series) (bool, error) {
 			return false, o.sc.check(o.used)
 		}
 		o.in.add(s, o.sc.n, false)
-		s.reset(o.sc.n)
 	}
 }
