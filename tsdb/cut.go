@@ -76,7 +76,7 @@ func (db *DB) cutHead(ctx context.Context, before int64) error {
 type selection func(*head.Querier) storage.SeriesSet
 
 func allOrdered(ctx context.Context) selection {
-	return func(q *head.Querier) storage.SeriesSet { return q.SelectOrdered(ctx, block.Compare) }
+	return func(q *head.Querier) storage.SeriesSet { return q.SelectOrdered(ctx) }
 }
 
 // writeRanges writes series of the head, up to a time, to a block for each aligned

@@ -55,7 +55,7 @@ func (db *DB) flushStale(ctx context.Context) error {
 func (db *DB) writeStale(ctx context.Context, stale *head.StaleSeries) error {
 	db.blocks.beginWriting()
 	ids, err := db.writeRanges(ctx, db.head.MaxTime()+1, func(q *head.Querier) storage.SeriesSet {
-		return q.SelectStale(ctx, stale, block.Compare)
+		return q.SelectStale(ctx, stale)
 	})
 	if err != nil {
 		db.abandonBlocks(ids)

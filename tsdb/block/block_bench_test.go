@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -52,13 +53,11 @@ func (f fleet) write(tb testing.TB, fsys vfs.FS) Meta {
 	}
 	b := labels.NewScratchBuilder(10)
 	// The order of the instances is that of their strings.
-	order := sortedRanks(f.pods, func(i, j uint32) int {
-		return Compare(f.labels(&b, 0, int(i)), f.labels(&b, 0, int(j)))
-	})
 	pods := make([]int, f.pods)
-	for pod, rank := range order {
-		pods[rank] = pod
+	for pod := range pods {
+		pods[pod] = pod
 	}
+	slices.SortFunc(pods, func(i, j int) int { return Compare(f.labels(&b, 0, i), f.labels(&b, 0, j)) })
 	for metric := range 100 {
 		for _, pod := range pods {
 			v := float64(rng.IntN(1000))

@@ -250,6 +250,37 @@ func TestWriterRefuses(t *testing.T) {
 	}
 }
 
+// TestUnusedLabels numbers labels that no series has: the block is that of the others.
+func TestUnusedLabels(t *testing.T) {
+	var files [2][]byte
+	for i := range files {
+		fsys := vfs.NewMem()
+		w, err := NewWriter(fsys, parent, testID, WriterOptions{})
+		require.NoError(t, err)
+		d := w.Dictionary()
+		if i == 1 {
+			d.Number("A", "x")
+			d.Number("B", "x")
+			d.Number(model.MetricNameLabel, "never")
+		}
+		for _, ls := range []labels.Labels{
+			labels.FromStrings("A", "z", model.MetricNameLabel, "m"), labels.FromStrings("C", "z", model.MetricNameLabel, "m"),
+		} {
+			_, err = w.AddSeries(&Series{Numbered: d.Append(nil, ls)})
+			require.NoError(t, err)
+		}
+		if i == 1 {
+			d.Number("A", "zz")
+			d.Number("D", "x")
+		}
+		m, err := w.Finish(Meta{MinTime: 1, MaxTime: 2})
+		require.NoError(t, err)
+		files[i], err = vfs.ReadFile(fsys, parent + "/" + m.ULID.String() + "/" + IndexFile)
+		require.NoError(t, err)
+	}
+	require.Equal(t, files[0], files[1])
+}
+
 // TestWriteFailures lets each operation fail, and takes the power away there: the block is
 // there as a whole or not at all.
 func TestWriteFailures(t *testing.T) {

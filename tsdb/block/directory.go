@@ -52,6 +52,11 @@ func (r *Reader) Series(id uint32, builder *labels.ScratchBuilder, e *SeriesEntr
 	if err := r.readLabels(f, within, builder, e); err != nil {
 		return err
 	}
+	return r.readRest(i, within, f, e)
+}
+
+// readRest reads what a series has beside labels: series within of frame i, whose labels are f.
+func (r *Reader) readRest(i, within int, f *labelFrame, e *SeriesEntry) (err error) {
 	e.Metadata = metadata.Metadata{}
 	if n := f.metadata[within]; n > 0 {
 		if e.Metadata, err = r.metadata(n - 1); err != nil {

@@ -2,13 +2,12 @@ package block
 
 import (
 	"cmp"
-	"errors"
-	"math"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	idx "github.com/gnomonhq/gnomon/tsdb/index"
 )
 
 // Compare orders series metric-major: by metric name, then by the labels without le, then by
@@ -29,7 +28,7 @@ func Compare(a, b labels.Labels) int {
 	if c := compareWithoutBucket(a, b); c != 0 {
 		return c
 	}
-	return compareBounds(leA, leB)
+	return idx.CompareBounds(leA, leB)
 }
 
 // compareWithoutBucket is labels.Compare of the labels but le.
@@ -51,68 +50,4 @@ func withoutBucket(dst []labels.Label, ls labels.Labels) []labels.Label {
 		}
 	})
 	return dst
-}
-
-// compareNumbered is Compare of two series that a labelBuilder has.
-func compareNumbered(a, b []numberedLabel) int {
-	nameA, leA := special(a)
-	nameB, leB := special(b)
-	if c := strings.Compare(nameA, nameB); c != 0 {
-		return c
-	}
-	for i, j := 0, 0; ; i, j = i+1, j+1 {
-		for i < len(a) && a[i].name == model.BucketLabel {
-			i++
-		}
-		for j < len(b) && b[j].name == model.BucketLabel {
-			j++
-		}
-		if i == len(a) || j == len(b) {
-			return cmp.Or(cmp.Compare(len(a)-i, len(b)-j), compareBounds(leA, leB))
-		}
-		if c := compareLabels(&a[i], &b[j]); c != 0 {
-			return c
-		}
-	}
-}
-
-func compareLabels(a, b *numberedLabel) int {
-	if a.nameNumber != b.nameNumber {
-		return strings.Compare(a.name, b.name)
-	}
-	if a.valueNumber != b.valueNumber {
-		return strings.Compare(a.value, b.value)
-	}
-	return 0
-}
-
-// special returns the metric name and the bound of a bucket.
-func special(ls []numberedLabel) (name, le string) {
-	for i := range ls {
-		switch ls[i].name {
-		case model.MetricNameLabel:
-			name = ls[i].value
-		case model.BucketLabel:
-			le = ls[i].value
-		}
-	}
-	return name, le
-}
-
-// compareBounds orders the values of le: numbers ascend, what is no number comes after them.
-// Spellings of the same number differ.
-func compareBounds(a, b string) int {
-	return cmp.Or(cmp.Compare(bound(a), bound(b)), strings.Compare(a, b))
-}
-
-// bound is an upper bound of a bucket; a missing label is below all of them.
-func bound(le string) float64 {
-	if le == "" {
-		return math.Inf(-1)
-	}
-	v, err := strconv.ParseFloat(le, 64)
-	if errors.Is(err, strconv.ErrSyntax) || math.IsNaN(v) {
-		return math.Inf(1)
-	}
-	return v
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/stretchr/testify/require"
+
+	idx "github.com/gnomonhq/gnomon/tsdb/index"
 )
 
 func TestOrder(t *testing.T) {
@@ -29,15 +31,13 @@ func TestOrder(t *testing.T) {
 		for j, b := range sorted {
 			require.Equal(t, i < j, Compare(a, b) < 0, "%s and %s", a, b)
 			require.Equal(t, i == j, Compare(a, b) == 0, "%s and %s", a, b)
-			both := newLabelBuilder()
-			both.add(a, metadata.Metadata{})
-			both.add(b, metadata.Metadata{})
-			require.Equal(t, cmp.Compare(i, j), compareNumbered(both.before, both.last), "%s and %s", a, b)
+			d := newDictionary()
+			require.Equal(t, cmp.Compare(i, j), d.Compare(d.Append(nil, a), d.Append(nil, b)), "%s and %s", a, b)
 		}
 	}
 	b, found := newLabelBuilder(), []bool{}
 	for _, ls := range sorted {
-		b.add(ls, metadata.Metadata{})
+		b.add(b.dictionary.Append(nil, ls), metadata.Metadata{})
 		found = append(found, b.bucket())
 	}
 	// Each is the next bucket of the one before.
@@ -61,5 +61,50 @@ func TestOrderIsTotal(t *testing.T) {
 		for i := range list {
 			require.True(t, labels.Equal(list[i], again[i]), "%s and %s", list[i], again[i])
 		}
+	}
+}
+
+// TestMetricOrder holds the order of numbers, in the index and in a dictionary, against Compare.
+func TestMetricOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	values := []string{"", "1", "1.0", "1e0", "NaN", "+Inf", "Inf", "-Inf", "-1", "b", "1e999"}
+	pick := func() string { return values[rng.IntN(len(values))] }
+	for range 50 {
+		symbols := idx.NewSymbols()
+		sets := idx.NewLabelSets(symbols)
+		var list []labels.Labels
+		for range rng.IntN(200) {
+			list = append(list, labels.FromStrings(
+				"A", pick(), "__name__", pick(), "instance", pick(), "job", pick(), "l", pick(), "le", pick(), "lf", pick()).WithoutEmpty())
+		}
+		slices.SortFunc(list, Compare)
+		list = slices.CompactFunc(list, labels.Equal)
+		interned := make([]idx.LabelSet, len(list))
+		for _, i := range rng.Perm(len(list)) {
+			interned[i] = sets.Intern(list[i])
+		}
+		order := sets.NewMetricOrder(len(list), func(i int) (idx.LabelSet, uint32) { return interned[i], uint32(i) })
+		d := newDictionary()
+		var last []Label
+		for i, want := range list {
+			n, ok := order.Next()
+			require.True(t, ok)
+			require.Equal(t, uint32(i), n)
+			var numbers []Label
+			for _, rank := range order.Labels(nil) {
+				require.LessOrEqual(t, rank, order.MaxRank())
+				p := order.Label(rank)
+				numbers = append(numbers, d.Number(symbols.String(p.Name), symbols.String(p.Value)))
+			}
+			require.Equal(t, want, d.Labels(numbers))
+			require.Equal(t, numbers, d.Append(nil, want))
+			if i > 0 {
+				require.Negative(t, d.Compare(last, numbers), "%s", want)
+				require.Positive(t, d.Compare(numbers, last), "%s", want)
+			}
+			last = numbers
+		}
+		_, ok := order.Next()
+		require.False(t, ok)
 	}
 }

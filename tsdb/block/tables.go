@@ -199,7 +199,7 @@ func readMetadata(raw []byte) (list []metadata.Metadata, ok bool) {
 // writeTables writes the rest of the index file: postings, labels, tables and the table of
 // contents.
 func (w *Writer) writeTables() error {
-	r := w.labels.sort()
+	r := w.labels.dictionary.sort()
 	postings := postingsWriter{w: w}
 	names, err := postings.write(&r)
 	if err != nil {

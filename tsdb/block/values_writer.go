@@ -50,8 +50,8 @@ func (p *postingsWriter) write(r *ranks) ([]nameEntry, error) {
 		return nil, err
 	}
 	p.elsewhere = map[uint64]writtenList{}
-	entries := make([]nameEntry, 0, len(p.w.labels.names))
-	for n, name := range p.w.labels.names {
+	entries := make([]nameEntry, 0, len(p.w.labels.dictionary.names))
+	for n, name := range p.w.labels.dictionary.names {
 		e, err := p.writeName(n, name)
 		if err != nil {
 			return nil, fmt.Errorf("postings of %s: %w", name.name, err)
@@ -63,10 +63,10 @@ func (p *postingsWriter) write(r *ranks) ([]nameEntry, error) {
 
 // collect sorts the series by name and value.
 func (p *postingsWriter) collect(r *ranks) error {
-	b := &p.w.labels
+	names := p.w.labels.dictionary.names
 	total := 0
-	next := make([][]int, len(b.names))
-	for n, name := range b.names {
+	next := make([][]int, len(names))
+	for n, name := range names {
 		starts := make([]int, 0, len(name.values)+1)
 		for _, count := range name.counts {
 			starts = append(starts, total)

@@ -58,6 +58,8 @@ const (
 // Series is what AddSeries takes.
 type Series struct {
 	Labels labels.Labels
+	// Numbered are the labels, by Writer.Dictionary and ascending by name, in place of Labels.
+	Numbered []Label
 	// Metadata is stored if it is not the zero value.
 	Metadata metadata.Metadata
 	// Chunks are in ascending order of time.
@@ -89,6 +91,7 @@ type Writer struct {
 	frames []frameEntry
 
 	stats       Stats
+	numbered    []Label // Scratch memory of AddSeries.
 	buf, stored []byte
 }
 
@@ -119,6 +122,9 @@ func NewWriter(fsys vfs.FS, parent string, id ulid.ULID, opts WriterOptions) (*W
 	}
 	return w, nil
 }
+
+// Dictionary numbers labels for AddSeries.
+func (w *Writer) Dictionary() *Dictionary { return w.labels.dictionary }
 
 func (w *Writer) dir() string { return filepath.Join(w.parent, w.id.String()) }
 func (w *Writer) tmp() string { return w.dir() + vfs.TemporarySuffix }
@@ -199,17 +205,23 @@ func (w *Writer) AddTimeline(times []int64) (uint32, error) {
 // AddSeries stores a series with its chunks, and returns its number. Series come in the
 // order of Compare, each once.
 func (w *Writer) AddSeries(s *Series) (uint32, error) {
+	ls := s.Numbered
+	if ls == nil {
+		w.numbered = w.labels.dictionary.Append(w.numbered[:0], s.Labels)
+		ls = w.numbered
+	}
+	failed := func(err error) error { return fmt.Errorf("%s: %w", w.labels.dictionary.Labels(ls), err) }
 	if w.stats.NumSeries == 1<<32-1 {
-		return 0, fmt.Errorf("%s: block is full of series", s.Labels)
+		return 0, failed(errors.New("block is full of series"))
 	}
 	for i := range s.Chunks {
 		if err := s.Chunks[i].check(w.timelines); err != nil {
-			return 0, fmt.Errorf("%s: %w", s.Labels, err)
+			return 0, failed(err)
 		}
 	}
-	w.labels.add(s.Labels, s.Metadata)
-	if w.stats.NumSeries > 0 && compareNumbered(w.labels.before, w.labels.last) >= 0 {
-		return 0, fmt.Errorf("%s: %w", s.Labels, ErrOutOfOrder)
+	w.labels.add(ls, s.Metadata)
+	if w.stats.NumSeries > 0 && !w.labels.inOrder() {
+		return 0, failed(ErrOutOfOrder)
 	}
 	w.group.add(s, w.labels.bucket(), w.timelines)
 	for i := range s.Chunks {

@@ -42,7 +42,9 @@ func Write(ctx context.Context, t Target, sources []Source) (block.Meta, error) 
 			w: w, align: max(t.AlignMillis, 1), rows: effortAt(t.Meta.Compaction.Level).chunkRows,
 			timelines: NewTimelines(w), exemplars: keeper,
 		}
-		n, err := writeSeries(ctx, sw, Union(sources...))
+		all := &union{sources: sources, heads: make([]head, len(sources))}
+		all.number(w.Dictionary())
+		n, err := writeSeries(ctx, sw, all)
 		return n > 0, err
 	})
 	if err == nil && keeper.dropped > 0 && t.Exemplars.Dropped != nil {
@@ -94,7 +96,7 @@ func writeSeries(ctx context.Context, sw *seriesWriter, source Source) (n int, e
 		runtime.Gosched() // Whoever appends samples goes first.
 		wrote, err := sw.write(&series)
 		if err != nil {
-			return n, fmt.Errorf("series %s: %w", series.Labels, err)
+			return n, fmt.Errorf("series %s: %w", sw.w.Dictionary().Labels(series.Numbered), err)
 		}
 		if wrote {
 			n++

@@ -64,7 +64,7 @@ func (sw *seriesWriter) write(s *Series) (bool, error) {
 		from = end
 	}
 	_, err := sw.w.AddSeries(&block.Series{
-		Labels: s.Labels, Metadata: s.Metadata, Chunks: sw.chunks, Exemplars: sw.exemplars.keep(s.Exemplars),
+		Numbered: s.Numbered, Metadata: s.Metadata, Chunks: sw.chunks, Exemplars: sw.exemplars.keep(s.Exemplars),
 	})
 	clear(sw.hs)
 	clear(sw.fhs)

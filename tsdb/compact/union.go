@@ -17,8 +17,9 @@ func Union(sources ...Source) Source {
 }
 
 type union struct {
-	sources []Source
-	started bool
+	sources    []Source
+	dictionary *block.Dictionary // nil if nobody wants labels by number
+	started    bool
 	// heads has the series that each source is at; least are the sources that are
 	// at the least one.
 	heads  []head
@@ -34,6 +35,18 @@ type union struct {
 type head struct {
 	Series
 	ok bool
+	// numbers is memory for the labels of a source that does not number them.
+	numbers []block.Label
+}
+
+// number makes the union one that numbers labels. Where a source cannot, the union does.
+func (u *union) number(d *block.Dictionary) {
+	u.dictionary = d
+	for _, s := range u.sources {
+		if n, ok := s.(numbering); ok {
+			n.number(d)
+		}
+	}
 }
 
 // Next moves the sources on that are at the current series.
@@ -47,14 +60,19 @@ func (u *union) Next() bool {
 	for _, i := range u.least {
 		u.advance(i)
 	}
-	u.least = leastOf(u.least[:0], u.heads)
+	u.findLeast()
 	return u.err == nil && len(u.least) > 0
 }
 
 func (u *union) advance(i int) {
-	u.heads[i] = head{}
+	h := &u.heads[i]
+	*h = head{numbers: h.numbers[:0]}
 	if u.sources[i].Next() {
-		u.heads[i] = head{u.sources[i].Series(), true}
+		h.Series, h.ok = u.sources[i].Series(), true
+		if u.dictionary != nil && h.Numbered == nil {
+			h.numbers = u.dictionary.Append(h.numbers, h.Labels)
+			h.Numbered = h.numbers
+		}
 	}
 	if err := u.sources[i].Err(); err != nil && u.err == nil {
 		u.err = err
@@ -84,23 +102,30 @@ func (u *union) Series() Series {
 // Err returns the first error of a source.
 func (u *union) Err() error { return u.err }
 
-// leastOf appends the sources that are at the least series.
-func leastOf(least []int, heads []head) []int {
-	for i := range heads {
-		h := &heads[i]
+// findLeast finds the sources that are at the least series.
+func (u *union) findLeast() {
+	u.least = u.least[:0]
+	for i := range u.heads {
+		h := &u.heads[i]
 		if !h.ok {
 			continue
 		}
 		c := -1
-		if len(least) > 0 {
-			c = block.Compare(h.Labels, heads[least[0]].Labels)
+		if len(u.least) > 0 {
+			c = u.compare(h, &u.heads[u.least[0]])
 		}
 		switch {
 		case c < 0:
-			least = append(least[:0], i)
+			u.least = append(u.least[:0], i)
 		case c == 0:
-			least = append(least, i)
+			u.least = append(u.least, i)
 		}
 	}
-	return least
+}
+
+func (u *union) compare(a, b *head) int {
+	if u.dictionary != nil {
+		return u.dictionary.Compare(a.Numbered, b.Numbered)
+	}
+	return block.Compare(a.Labels, b.Labels)
 }

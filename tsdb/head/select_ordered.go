@@ -2,81 +2,72 @@ package head
 
 import (
 	"context"
-	"maps"
-	"slices"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/storage"
+	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/index"
 )
 
 // SelectOrdered returns all series with a sample in the querier's range, in the
-// order of compare, which goes by metric name first, bytewise. Its series have a
-// method Metadata.
-func (q *Querier) SelectOrdered(ctx context.Context, compare func(a, b labels.Labels) int) storage.SeriesSet {
-	return q.selection(ctx, q.mint, q.maxt, nil).ordered(compare)
+// order of the series of a block. They are [OrderedSeries].
+func (q *Querier) SelectOrdered(ctx context.Context) storage.SeriesSet {
+	return q.selection(ctx, q.mint, q.maxt, nil).ordered()
 }
 
-// ordered returns the series in the order of compare.
-func (s *seriesSet) ordered(compare func(a, b labels.Labels) int) *orderedSet {
+// ordered returns the series in the order of a block.
+func (s *seriesSet) ordered() *orderedSet {
 	reg := s.q.head.reg
-	byMetric := map[string][]uint32{}
+	list := make([]*series, 0, s.ids.GetCardinality())
 	for it := s.ids.Iterator(); it.HasNext(); {
-		id := it.Next()
-		if found := reg.byID(id); found != nil {
-			metric := reg.sets.Value(found.labels, model.MetricNameLabel)
-			byMetric[metric] = append(byMetric[metric], id)
+		if found := reg.byID(it.Next()); found != nil {
+			list = append(list, found)
 		}
 	}
-	return &orderedSet{set: s, compare: compare, byMetric: byMetric, metrics: slices.Sorted(maps.Keys(byMetric))}
+	order := reg.sets.NewMetricOrder(len(list), func(i int) (index.LabelSet, uint32) { return list[i].labels, list[i].id() })
+	s.next = order.Next
+	return &orderedSet{seriesSet: s, order: order}
 }
 
-// orderedSet goes through the series metric by metric: it holds the numbers of all
-// series, but the labels of those of one metric only.
+// orderedSet goes through the series in the order of a block. It holds the numbers
+// of all series, and the labels of those of one metric.
 type orderedSet struct {
-	set      *seriesSet
-	compare  func(a, b labels.Labels) int
-	byMetric map[string][]uint32
-	metrics  []string // those to come
-
-	list []*headSeries // of a metric
-	next int           // in list
+	*seriesSet
+	order *index.MetricOrder
+	// numbers are the labels by their ranks in the order, as the dictionary has them.
+	dictionary *block.Dictionary
+	numbers    []block.Label
+	known      []bool
+	ranks      []uint32 // scratch memory
 }
 
-func (s *orderedSet) Next() bool {
-	for s.next++; s.next >= len(s.list); s.next = 0 {
-		if s.set.err != nil || len(s.metrics) == 0 {
-			return false
+func (s *orderedSet) At() storage.Series                { return OrderedSeries{s.at, s} }
+func (s *orderedSet) Err() error                        { return s.err }
+func (s *orderedSet) Warnings() annotations.Annotations { return s.q.warnings() }
+
+// OrderedSeries is a series in the order of a block.
+type OrderedSeries struct {
+	*headSeries
+	set *orderedSet
+}
+
+// Number appends the labels to dst, by the numbers of a dictionary. All series of a
+// set are given the same one, each while it is the current one.
+func (s OrderedSeries) Number(d *block.Dictionary, dst []block.Label) []block.Label {
+	set := s.set
+	if set.dictionary != d {
+		n := set.order.MaxRank() + 1
+		set.dictionary, set.numbers, set.known = d, make([]block.Label, n), make([]bool, n)
+	}
+	symbols := set.q.head.reg.symbols
+	set.ranks = set.order.Labels(set.ranks[:0])
+	for _, r := range set.ranks {
+		if !set.known[r] {
+			p := set.order.Label(r)
+			set.numbers[r], set.known[r] = d.Number(symbols.String(p.Name), symbols.String(p.Value)), true
 		}
-		s.load()
+		dst = append(dst, set.numbers[r])
 	}
-	return true
+	return dst
 }
-
-// load looks at the series of the next metric. There are none after an error.
-func (s *orderedSet) load() {
-	ids := s.byMetric[s.metrics[0]]
-	s.metrics = s.metrics[1:]
-	s.set.next = func() (id uint32, ok bool) {
-		if len(ids) == 0 {
-			return 0, false
-		}
-		id, ids = ids[0], ids[1:]
-		return id, true
-	}
-	s.list = s.list[:0]
-	for s.set.Next() {
-		s.set.at.labels = s.set.at.Labels()
-		s.list = append(s.list, s.set.at)
-	}
-	if s.set.err != nil {
-		s.list = nil
-	}
-	slices.SortFunc(s.list, func(a, b *headSeries) int { return s.compare(a.labels, b.labels) })
-}
-
-func (s *orderedSet) At() storage.Series                { return s.list[s.next] }
-func (s *orderedSet) Err() error                        { return s.set.err }
-func (s *orderedSet) Warnings() annotations.Annotations { return s.set.q.warnings() }

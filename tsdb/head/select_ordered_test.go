@@ -1,11 +1,9 @@
 package head
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/prometheus/common/model"
@@ -14,14 +12,12 @@ import (
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/storage/storagetest"
+	"github.com/gnomonhq/gnomon/tsdb/block"
 )
 
 // TestSelectOrdered has series of several metrics, among them one without a name and labels
 // that come before the name.
 func TestSelectOrdered(t *testing.T) {
-	compare := func(a, b labels.Labels) int {
-		return cmp.Or(strings.Compare(a.Get(model.MetricNameLabel), b.Get(model.MetricNameLabel)), labels.Compare(a, b))
-	}
 	h := openHead(t, vfs.NewMem(), 0)
 	app := h.Appender(context.Background())
 	total := 0
@@ -35,18 +31,18 @@ func TestSelectOrdered(t *testing.T) {
 	}
 	require.NoError(t, app.Commit())
 	q := h.Querier(math.MinInt64, math.MaxInt64, minTime)
-	set := q.SelectOrdered(context.Background(), compare)
+	set := q.SelectOrdered(context.Background())
 	seen, last := 0, labels.EmptyLabels()
 	for ; set.Next(); seen++ {
 		ls := set.At().Labels()
-		require.Negative(t, compare(last, ls), "%s before %s", last, ls)
+		require.Negative(t, block.Compare(last, ls), "%s before %s", last, ls)
 		last = ls
 	}
 	require.NoError(t, set.Err())
 	require.Equal(t, total, seen)
 
 	ctx, cancel := context.WithCancel(context.Background())
-	set = q.SelectOrdered(ctx, compare)
+	set = q.SelectOrdered(ctx)
 	require.True(t, set.Next())
 	cancel()
 	for seen = 1; set.Next(); seen++ {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/storage"
 )
@@ -57,8 +56,8 @@ func (h *Head) StaleSeries(before int64) *StaleSeries {
 }
 
 // SelectStale returns those of the series that have a sample in the querier's
-// range, in the order of compare. They have a method Metadata.
-func (q *Querier) SelectStale(ctx context.Context, stale *StaleSeries, compare func(a, b labels.Labels) int) storage.SeriesSet {
+// range, in the order of the series of a block. They are [OrderedSeries].
+func (q *Querier) SelectStale(ctx context.Context, stale *StaleSeries) storage.SeriesSet {
 	ids := roaring.New()
 	for _, s := range stale.list {
 		if q.head.reg.byRef(s.ref) != nil {
@@ -67,7 +66,7 @@ func (q *Querier) SelectStale(ctx context.Context, stale *StaleSeries, compare f
 	}
 	q.pinGroupsOf(ids)
 	s := &seriesSet{q: q, ctx: ctx, mint: q.mint, maxt: q.maxt, ids: ids, views: q.pinned()}
-	return s.ordered(compare)
+	return s.ordered()
 }
 
 // RemoveStale removes the samples that the series had when they were listed, and

@@ -34,7 +34,7 @@ func readStale(t testing.TB, h *Head, stale *StaleSeries) storagetest.Contents {
 	t.Helper()
 	q := h.Querier(math.MinInt64, math.MaxInt64, minTime)
 	defer q.Close()
-	set := q.SelectStale(context.Background(), stale, labels.Compare)
+	set := q.SelectStale(context.Background(), stale)
 	out := storagetest.Contents{}
 	for set.Next() {
 		samples, err := batch.Collect(set.At().Batches(nil))
