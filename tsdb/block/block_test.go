@@ -275,7 +275,7 @@ func TestUnusedLabels(t *testing.T) {
 		}
 		m, err := w.Finish(Meta{MinTime: 1, MaxTime: 2})
 		require.NoError(t, err)
-		files[i], err = vfs.ReadFile(fsys, parent + "/" + m.ULID.String() + "/" + IndexFile)
+		files[i], err = vfs.ReadFile(fsys, parent+"/"+m.ULID.String()+"/"+IndexFile)
 		require.NoError(t, err)
 	}
 	require.Equal(t, files[0], files[1])

@@ -18,6 +18,7 @@ import (
 // groupBuilder collects the columns of the series of a frame, so that those of the same time
 // come to lie together in pages.
 type groupBuilder struct {
+	limit  int    // Of the series of a frame.
 	first  uint32 // The first series of the frame.
 	series int
 	// columns are the chunks, and the exemplars, of the series. Their floats and bytes lie in
@@ -65,6 +66,9 @@ func (g *groupBuilder) full() bool {
 // add takes the chunks and exemplars of the next series.
 func (g *groupBuilder) add(s *Series, bucket bool, timelines []timelineEntry) {
 	key := int64(math.MinInt64)
+	if cap(g.floats) == 0 {
+		g.reserve(s)
+	}
 	for i := range s.Chunks {
 		c := &s.Chunks[i]
 		key = max(key, timelines[c.Timeline].near(c.FirstRow))
@@ -80,6 +84,16 @@ func (g *groupBuilder) add(s *Series, bucket bool, timelines []timelineEntry) {
 	}
 	g.addExemplars(s.Exemplars, key)
 	g.series++
+}
+
+// reserve makes room for the floats of a frame of series like the first one: growing little by
+// little would copy them several times, and touch as much memory.
+func (g *groupBuilder) reserve(s *Series) {
+	n := 0
+	for i := range s.Chunks {
+		n += len(s.Chunks[i].Floats)
+	}
+	g.floats = make([]float64, 0, min(n*g.limit, maxGroupFloats))
 }
 
 func (g *groupBuilder) addExemplars(es []exemplar.Exemplar, key int64) {

@@ -116,6 +116,7 @@ func NewWriter(fsys vfs.FS, parent string, id ulid.ULID, opts WriterOptions) (*W
 		return nil, fmt.Errorf("write block %s: %w", id, err)
 	}
 	w := &Writer{fs: fsys, parent: parent, id: id, opts: opts, encoder: enc, labels: newLabelBuilder()}
+	w.group.limit = opts.FrameSeries
 	w.group.begin(0)
 	if err := w.create(); err != nil {
 		return nil, errors.Join(fmt.Errorf("write block %s: %w", id, err), w.Abort())

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/storage"
@@ -206,19 +207,34 @@ func (r *registry) acquire(ref storage.SeriesRef) *series {
 // byID returns the series with a number of the postings, nil if it has gone.
 func (r *registry) byID(id uint32) *series { return r.slots.get(id) }
 
-// remove takes a dead series out. Its number is given out again only after the
+// remove takes dead series out. Their numbers are given out again only after the
 // next call of reuse.
-func (r *registry) remove(s *series) {
-	var room [32]index.Pair
-	sh, hash := r.shard(r.labels(s).Hash())
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	r.postings.Remove(s.id(), r.sets.Pairs(room[:0], s.labels))
-	sh.byHash.Remove(hash, s.id())
-	r.slots.release(s)
-	r.sets.Release(s.labels)
-	r.count.Add(-1)
-	r.removed.Add(1)
+func (r *registry) remove(dead []*series) {
+	if len(dead) == 0 {
+		return
+	}
+	ids, sets := roaring.New(), make([]index.LabelSet, len(dead))
+	for i, s := range dead {
+		ids.Add(s.id())
+		sets[i] = s.labels
+	}
+	r.postings.Remove(ids, r.sets.PairsOf(sets))
+	b := labelBuilders.Get().(*labels.ScratchBuilder)
+	defer labelBuilders.Put(b)
+	var ls labels.Labels
+	for i, s := range dead {
+		r.sets.Overwrite(&ls, sets[i], b)
+		sh, hash := r.shard(ls.Hash())
+		sh.mu.Lock()
+		sh.byHash.Remove(hash, s.id())
+		sh.mu.Unlock()
+		s.mu.Lock()
+		r.slots.release(s)
+		s.mu.Unlock()
+		r.sets.Release(sets[i])
+	}
+	r.count.Add(-int64(len(dead)))
+	r.removed.Add(uint64(len(dead)))
 }
 
 // reuse lets the numbers of series that were removed before the last call be

@@ -83,6 +83,7 @@ func (h *Head) RemoveStale(stale *StaleSeries) (removed int, err error) {
 	h.reg.reuse()
 	h.raiseStaleEnd(stale)
 	byGroup := map[*group][]extra{}
+	var dead []*series
 	h.txns.commit.Lock()
 	for _, listed := range stale.list {
 		s := h.reg.byRef(listed.ref)
@@ -97,7 +98,7 @@ func (h *Head) RemoveStale(stale *StaleSeries) (removed int, err error) {
 			byGroup[p.group] = append(byGroup[p.group], extra{p.col, s})
 		}
 		if gone {
-			removed++
+			dead = append(dead, s)
 		}
 	}
 	h.txns.commit.Unlock()
@@ -106,8 +107,9 @@ func (h *Head) RemoveStale(stale *StaleSeries) (removed int, err error) {
 			err = ferr
 		}
 	}
+	h.reg.remove(dead)
 	h.dropGroups()
-	return removed, err
+	return len(dead), err
 }
 
 // raiseStaleEnd sends what is not newer than the removed samples the late way,
@@ -122,7 +124,7 @@ func (h *Head) raiseStaleEnd(stale *StaleSeries) {
 }
 
 // removeStale takes the places and loose samples from a series that has not come
-// back, and the series from the head if nothing is left.
+// back. It reports whether nothing is left: the series is dead then, and to be removed.
 func (h *Head) removeStale(s *series, newest int64, txn uint64) (places []place, gone bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,10 +149,7 @@ func (h *Head) removeStale(s *series, newest int64, txn uint64) (places []place,
 	if floor := s.floorLocked(); floor != minTime && floor >= h.RememberedFrom() {
 		return places, false, nil
 	}
-	if gone = s.retireLocked(); gone {
-		h.reg.remove(s)
-	}
-	return places, gone, nil
+	return places, s.retireLocked(), nil
 }
 
 // forget removes the samples of the places, for good. What they took is given

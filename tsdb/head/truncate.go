@@ -2,6 +2,7 @@ package head
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"time"
 
@@ -44,22 +45,8 @@ func (h *Head) Truncate(t int64, txn uint64) error {
 	for _, g := range h.allGroups() {
 		low = min(low, g.truncate(t))
 	}
-	used := map[*metadata.Metadata]struct{}{}
-	var failed error
-	h.txns.commit.Lock()
-	h.reg.each(func(s *series) bool {
-		oldest, err := h.truncateSeries(s, t, txn)
-		if err != nil && failed == nil {
-			failed = err
-		}
-		low = min(low, oldest)
-		if s.metadata != nil {
-			used[s.metadata] = struct{}{}
-		}
-		return true
-	})
-	h.txns.commit.Unlock()
-	h.families.sweep(used)
+	oldest, failed := h.truncateAllSeries(t, txn)
+	low = min(low, oldest)
 	h.dropGroups()
 	if keep := h.retention.Load(); keep > 0 {
 		h.exemplars.expire(h.maxTime.Load() - keep)
@@ -70,6 +57,48 @@ func (h *Head) Truncate(t int64, txn uint64) error {
 		h.metrics.truncationsFailed.Inc()
 	}
 	return failed
+}
+
+// truncatedAtOnce is after how many series transactions are let through.
+const truncatedAtOnce = 512
+
+// truncateAllSeries truncates the series and removes those that have nothing left. It returns
+// the time of the oldest loose sample.
+func (h *Head) truncateAllSeries(t int64, txn uint64) (low int64, failed error) {
+	low = maxTime
+	used := map[*metadata.Metadata]struct{}{}
+	var last *metadata.Metadata
+	var dead []*series
+	n := 0
+	h.txns.commit.Lock()
+	h.reg.each(func(s *series) bool {
+		if n++; n%truncatedAtOnce == 0 {
+			h.txns.commit.Unlock()
+			runtime.Gosched()
+			h.txns.commit.Lock()
+		}
+		oldest, gone, err := h.truncateSeries(s, t, txn)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		low = min(low, oldest)
+		if gone {
+			dead = append(dead, s)
+			return true
+		}
+		s.mu.Lock()
+		m := s.metadata
+		s.mu.Unlock()
+		if m != nil && m != last {
+			last = m
+			used[m] = struct{}{}
+		}
+		return true
+	})
+	h.txns.commit.Unlock()
+	h.families.sweep(used)
+	h.reg.remove(dead)
+	return low, failed
 }
 
 // truncate drops segments whose rows are all older than t and returns the time
@@ -98,9 +127,9 @@ func (g *group) truncate(t int64) int64 {
 	}
 }
 
-// truncateSeries drops loose samples and places without rows, and the series if
-// nothing is left. It returns the time of the oldest loose sample.
-func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err error) {
+// truncateSeries drops loose samples and places without rows. It returns the time of the oldest
+// loose sample, and whether nothing is left: the series is dead then, and to be removed.
+func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, gone bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	oldest = maxTime
@@ -120,17 +149,20 @@ func (h *Head) truncateSeries(s *series, t int64, txn uint64) (oldest int64, err
 		s.setPlacesLocked(slices.DeleteFunc(slices.Clone(places), over))
 	}
 	if floor := s.floorLocked(); floor != minTime && floor >= h.RememberedFrom() {
-		return oldest, err
+		return oldest, false, err
 	}
-	if s.retireLocked() {
-		h.reg.remove(s)
-	}
-	return oldest, err
+	return oldest, s.retireLocked(), err
 }
 
 // hasRowsOf reports whether a row of the group has a sample of the series in the
 // column.
 func (g *group) hasRowsOf(s *series, col uint32) bool {
+	g.rmu.Lock()
+	empty := len(g.rmu.segments) == 0 && len(g.rmu.window.times) == 0
+	g.rmu.Unlock()
+	if empty {
+		return false
+	}
 	var v groupView
 	g.pinInto(&v)
 	defer v.unpin()

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
@@ -355,14 +356,40 @@ func (s *LabelSets) Pairs(dst []Pair, set LabelSet) []Pair {
 	return dst
 }
 
+// PairsOf returns the distinct labels of sets.
+func (s *LabelSets) PairsOf(sets []LabelSet) []Pair {
+	var pairs []Pair
+	seen := map[uint32]struct{}{}
+	for _, set := range sets {
+		for _, n := range [2]uint32{set.shared, set.own} {
+			if _, ok := seen[n]; !ok {
+				seen[n] = struct{}{}
+				pairs = appendPart(pairs, s.part(n).pairs)
+			}
+		}
+	}
+	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
+	return slices.Compact(pairs)
+}
+
 // Labels returns a set, as new memory. The builder is scratch memory.
 func (s *LabelSets) Labels(set LabelSet, b *labels.ScratchBuilder) labels.Labels {
+	s.build(set, b)
+	return b.Labels()
+}
+
+// Overwrite is Labels with the memory of a label set that is not used any more.
+func (s *LabelSets) Overwrite(ls *labels.Labels, set LabelSet, b *labels.ScratchBuilder) {
+	s.build(set, b)
+	b.Overwrite(ls)
+}
+
+func (s *LabelSets) build(set LabelSet, b *labels.ScratchBuilder) {
 	var room [32]Pair
 	b.Reset()
 	for _, p := range s.Pairs(room[:0], set) {
 		b.Add(s.symbols.String(p.Name), s.symbols.String(p.Value))
 	}
-	return b.Labels()
 }
 
 // LabelSetView reads a label set in place.

@@ -89,33 +89,30 @@ func (l *list) addMany(ids []uint32) {
 	}
 }
 
-// remove takes a series out, and says whether the list is empty then.
-func (l *list) remove(id uint32) (empty bool) {
+// remove takes series out, and says whether the list is empty then.
+func (l *list) remove(ids *roaring.Bitmap) (empty bool) {
 	if l.bitmap != nil {
-		l.bitmap.Remove(id)
+		l.bitmap.AndNot(ids)
 		return l.bitmap.IsEmpty()
 	}
-	i := l.find(id)
-	if i == len(l.runs) || l.runs[i].first > id {
-		return len(l.runs) == 0
+	var kept []run
+	gone := ids.Iterator()
+	for _, r := range l.runs {
+		from := uint64(r.first)
+		for gone.AdvanceIfNeeded(r.first); gone.HasNext() && gone.PeekNext() <= r.last; from = uint64(gone.Next()) + 1 {
+			if id := gone.PeekNext(); uint64(id) > from {
+				kept = append(kept, run{uint32(from), id - 1})
+			}
+		}
+		if from <= uint64(r.last) {
+			kept = append(kept, run{uint32(from), r.last})
+		}
 	}
-	switch r := &l.runs[i]; {
-	case r.first == r.last:
-		l.runs = slices.Delete(l.runs, i, i+1)
-	case r.first == id:
-		r.first++
-	case r.last == id:
-		r.last--
-	case len(l.runs) >= maxRuns:
+	l.runs = kept
+	if len(kept) > maxRuns {
 		l.spill()
-		l.bitmap.Remove(id)
-		return false
-	default:
-		rest := run{id + 1, r.last}
-		r.last = id - 1
-		l.runs = slices.Insert(l.runs, i+1, rest)
 	}
-	return len(l.runs) == 0
+	return len(kept) == 0
 }
 
 // clone returns the list as a bitmap of its own.

@@ -102,19 +102,27 @@ func (l *labelIndex) valueLocked(value Symbol) *list {
 	return v
 }
 
-// Remove takes a series out, which was added with the same pairs.
-func (p *MemPostings) Remove(id uint32, pairs []Pair) {
+// Remove takes series out. pairs are the labels that any of them was added with, each at least
+// once.
+func (p *MemPostings) Remove(ids *roaring.Bitmap, pairs []Pair) {
 	p.all.Lock()
-	p.all.list.remove(id)
+	p.all.list.remove(ids)
 	p.all.Unlock()
+	names := map[Symbol]struct{}{}
 	for _, pair := range pairs {
+		names[pair.Name] = struct{}{}
 		l := p.labelIndex(pair.Name)
 		l.Lock()
-		if v := l.values[pair.Value]; v != nil && v.remove(id) {
+		if v := l.values[pair.Value]; v != nil && v.remove(ids) {
 			delete(l.values, pair.Value)
 			l.removed = true
 		}
-		l.has.remove(id)
+		l.Unlock()
+	}
+	for name := range names {
+		l := p.labelIndex(name)
+		l.Lock()
+		l.has.remove(ids)
 		l.Unlock()
 	}
 }

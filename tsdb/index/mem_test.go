@@ -102,7 +102,7 @@ func TestAgainstModel(t *testing.T) {
 			} else {
 				ids := m.matching(nil)
 				id := ids[rng.IntN(len(ids))]
-				p.Remove(id, pairs[id])
+				p.Remove(roaring.BitmapOf(id), pairs[id])
 				symbols.Release(pairs[id])
 				delete(m, id)
 				delete(pairs, id)
@@ -157,7 +157,7 @@ func TestListsOfEverySize(t *testing.T) {
 		require.Equal(t, want, got.ToArray())
 	}
 	for len(want) > 0 {
-		p.Remove(want[0], pairs)
+		p.Remove(roaring.BitmapOf(want[0]), pairs)
 		want = want[1:]
 		got, err := p.Value("a", "b")
 		require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestConcurrently(t *testing.T) {
 				id := 10_000 + g*10_000 + i
 				p.Add(id, pairs)
 				if i%3 == 0 {
-					p.Remove(id, pairs)
+					p.Remove(roaring.BitmapOf(id), pairs)
 				}
 			}
 		})
@@ -267,7 +267,7 @@ type removing struct {
 
 func (p removing) Value(name, value string) (*roaring.Bitmap, error) {
 	set, err := p.MemPostings.Value(name, value)
-	p.Remove(p.id, p.pairs)
+	p.Remove(roaring.BitmapOf(p.id), p.pairs)
 	return set, err
 }
 
@@ -340,7 +340,7 @@ func TestValuesNobodyReads(t *testing.T) {
 		pairs := symbols.Intern(nil, labels.FromStrings("c", fmt.Sprint(id)))
 		p.Add(id, pairs)
 		if id >= 5 {
-			p.Remove(id, pairs)
+			p.Remove(roaring.BitmapOf(id), pairs)
 			symbols.Release(pairs)
 		}
 	}
