@@ -1,6 +1,7 @@
 package block
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -50,25 +51,39 @@ func decodeColumns(raw []byte, series, page uint32, timelines []timelineEntry) (
 	if r.bad || !ok1 || !ok2 || !readPlaces(&r, flags, refs, pages, counts) || len(r.b) > 0 {
 		return nil, false
 	}
-	f := &columnFrame{refs: make([]ChunkRef, len(refs)), ends: make([]uint32, series)}
+	f := &columnFrame{refs: refs, ends: make([]uint32, series)}
 	f.size = 4*len(f.ends) + int(unsafe.Sizeof(ChunkRef{}))*len(refs) + len(raw)
 	for i := range pages {
 		f.size += pages[i].floats.MemorySize()
 	}
-	// Sorted by series, and within in the order of the pages.
+	f.sort(of)
+	return f, true
+}
+
+// sort brings the columns into the order of their series, and within that of the pages, in which
+// they are. of has the series of each.
+func (f *columnFrame) sort(of []uint32) {
 	for _, s := range of {
 		f.ends[s]++
 	}
 	sum := uint32(0)
+	if slices.IsSorted(of) { // As a rule: one column a series.
+		for i, n := range f.ends {
+			sum += n
+			f.ends[i] = sum
+		}
+		return
+	}
 	for i, n := range f.ends {
 		f.ends[i] = sum
 		sum += n
 	}
+	sorted := make([]ChunkRef, len(of))
 	for i, s := range of {
-		f.refs[f.ends[s]] = refs[i]
+		sorted[f.ends[s]] = f.refs[i]
 		f.ends[s]++
 	}
-	return f, true
+	f.refs = sorted
 }
 
 // readColumnSeries reads the series of each column.

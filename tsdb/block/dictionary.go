@@ -21,6 +21,7 @@ type Dictionary struct {
 	// metric and bucket are the numbers of the names that Compare treats apart, noName as long as
 	// they did not come.
 	metric, bucket uint32
+	bounds         []float64 // Of the values of le, by number, as far as they were wanted.
 	// last has the label set that was numbered last. Most labels of a set are those of the one
 	// before: a comparison is cheaper than looking a string up.
 	last []Label
@@ -101,12 +102,13 @@ func (d *Dictionary) Labels(ls []Label) labels.Labels {
 
 // Compare is the function Compare of label sets by number.
 func (d *Dictionary) Compare(a, b []Label) int {
-	if slices.Equal(a, b) { // As a rule, when blocks are merged.
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] { // What they have in common decides nothing.
+		a, b = a[1:], b[1:]
+	}
+	if len(a)+len(b) == 0 { // As a rule, when blocks are merged.
 		return 0
 	}
-	nameA, leA := d.special(a)
-	nameB, leB := d.special(b)
-	if c := strings.Compare(nameA, nameB); c != 0 {
+	if c := strings.Compare(d.value(a, d.metric), d.value(b, d.metric)); c != 0 {
 		return c
 	}
 	for i, j := 0, 0; ; i, j = i+1, j+1 {
@@ -117,12 +119,40 @@ func (d *Dictionary) Compare(a, b []Label) int {
 			j++
 		}
 		if i == len(a) || j == len(b) {
-			return cmp.Or(cmp.Compare(len(a)-i, len(b)-j), idx.CompareBounds(leA, leB))
+			return cmp.Or(cmp.Compare(len(a)-i, len(b)-j), d.compareBuckets(a, b))
 		}
 		if c := d.compareLabels(a[i], b[j]); c != 0 {
 			return c
 		}
 	}
+}
+
+// value returns the value that a label set has of a name, "" if it has none.
+func (d *Dictionary) value(ls []Label, name uint32) string {
+	for _, l := range ls {
+		if l.Name == name {
+			return d.names[name].values[l.Value]
+		}
+	}
+	return ""
+}
+
+func (d *Dictionary) compareBuckets(a, b []Label) int {
+	return cmp.Or(cmp.Compare(d.bound(a), d.bound(b)), strings.Compare(d.value(a, d.bucket), d.value(b, d.bucket)))
+}
+
+// bound returns the bound of a bucket.
+func (d *Dictionary) bound(ls []Label) float64 {
+	for _, l := range ls {
+		if l.Name != d.bucket {
+			continue
+		}
+		for n := len(d.bounds); n <= int(l.Value); n++ {
+			d.bounds = append(d.bounds, idx.Bound(d.names[d.bucket].values[n]))
+		}
+		return d.bounds[l.Value]
+	}
+	return idx.Bound("")
 }
 
 func (d *Dictionary) compareLabels(a, b Label) int {
@@ -135,19 +165,6 @@ func (d *Dictionary) compareLabels(a, b Label) int {
 		values := d.names[a.Name].values
 		return strings.Compare(values[a.Value], values[b.Value])
 	}
-}
-
-// special returns the metric name and the bound of a bucket.
-func (d *Dictionary) special(ls []Label) (name, le string) {
-	for _, l := range ls {
-		switch l.Name {
-		case d.metric:
-			name = d.names[l.Name].values[l.Value]
-		case d.bucket:
-			le = d.names[l.Name].values[l.Value]
-		}
-	}
-	return name, le
 }
 
 // follows says whether b is a bucket of the histogram that a is a bucket of.

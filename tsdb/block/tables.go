@@ -205,7 +205,7 @@ func (w *Writer) writeTables() error {
 	if err != nil {
 		return err
 	}
-	if err := w.writeLabelFrames(&r); err != nil {
+	if err := w.writeLabelFrames(); err != nil {
 		return err
 	}
 	var toc, buf []byte
@@ -237,32 +237,30 @@ func (w *Writer) writeTables() error {
 	return w.index.write(append(toc, tocMagic...))
 }
 
-// eachLabelFrame goes through the labels of all series, as they came.
-func (w *Writer) eachLabelFrame(f func(first uint32, frame *labelFrame) error) error {
+// rankLabelFrames gives the labels of all series the numbers of the sorted strings, and shows
+// them.
+func (w *Writer) rankLabelFrames(r *ranks, show func(first uint32, frame *labelFrame)) error {
 	anything := func(uint32) (uint32, bool) { return 1<<32 - 1, true }
 	for i, raw := range w.labels.frames {
 		frame, ok := decodeLabels(raw, w.frames[i].series, anything, uint32(len(w.labels.metadata)))
 		if !ok {
 			return errLabelFrame
 		}
-		if err := f(w.frames[i].first, frame); err != nil {
-			return err
-		}
+		frame.rank(r)
+		show(w.frames[i].first, frame)
+		w.labels.frames[i] = frame.append(raw[:0])
 	}
 	return nil
 }
 
-// writeLabelFrames writes the labels of all series, by the numbers of the sorted strings.
-func (w *Writer) writeLabelFrames(r *ranks) error {
-	i := 0
-	var raw []byte
-	return w.eachLabelFrame(func(_ uint32, f *labelFrame) (err error) {
-		f.rank(r)
-		raw = f.append(raw[:0])
-		w.frames[i].labels, err = w.writeCompressed(raw)
-		i++
-		return err
-	})
+// writeLabelFrames writes the labels of all series, which are ranked.
+func (w *Writer) writeLabelFrames() (err error) {
+	for i, raw := range w.labels.frames {
+		if w.frames[i].labels, err = w.writeCompressed(raw); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendTable[E interface{ append([]byte) []byte }](dst []byte, entries []E) []byte {

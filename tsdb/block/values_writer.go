@@ -61,7 +61,7 @@ func (p *postingsWriter) write(r *ranks) ([]nameEntry, error) {
 	return entries, nil
 }
 
-// collect sorts the series by name and value.
+// collect sorts the series by name and value. Their labels are ranked by the way.
 func (p *postingsWriter) collect(r *ranks) error {
 	names := p.w.labels.dictionary.names
 	total := 0
@@ -75,8 +75,7 @@ func (p *postingsWriter) collect(r *ranks) error {
 		p.starts, next[n] = append(p.starts, append(starts, total)), slices.Clone(starts)
 	}
 	p.ids = make([]uint32, total)
-	return p.w.eachLabelFrame(func(first uint32, f *labelFrame) error {
-		f.rank(r)
+	return p.w.rankLabelFrames(r, func(first uint32, f *labelFrame) {
 		for i := range f.shape {
 			names, values := f.of(i)
 			for j, n := range names {
@@ -85,7 +84,6 @@ func (p *postingsWriter) collect(r *ranks) error {
 				*at++
 			}
 		}
-		return nil
 	})
 }
 

@@ -86,14 +86,20 @@ func (t *Target) Make(fill func(w *block.Writer) (wanted bool, err error)) (bloc
 	return meta, nil
 }
 
+// yieldEvery is after how many series the writer lets others run: some ten microseconds each.
+const yieldEvery = 8
+
 // writeSeries writes the series of a source and returns how many there were.
 func writeSeries(ctx context.Context, sw *seriesWriter, source Source) (n int, err error) {
+	seen := 0
 	for source.Next() {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
 		series := source.Series()
-		runtime.Gosched() // Whoever appends samples goes first.
+		if seen++; seen%yieldEvery == 0 {
+			runtime.Gosched() // Whoever appends samples goes first.
+		}
 		wrote, err := sw.write(&series)
 		if err != nil {
 			return n, fmt.Errorf("series %s: %w", sw.w.Dictionary().Labels(series.Numbered), err)

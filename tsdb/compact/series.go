@@ -29,8 +29,12 @@ type seriesWriter struct {
 	values []float64
 	hs     []*histogram.Histogram
 	fhs    []*histogram.FloatHistogram
-	chunks []block.Chunk
-	batch  storage.Batch
+	// origin is where the timestamps come from. divisions has how series were divided, by their
+	// origin: those of a target are divided once, without another look at their timestamps.
+	origin    origin
+	divisions map[origin][]part
+	chunks    []block.Chunk
+	batch     storage.Batch
 }
 
 // run is consecutive samples of a kind.
@@ -41,29 +45,63 @@ type run struct {
 	shift int
 }
 
+// part is the samples from <= i < end of a series, which share a timeline.
+type part struct {
+	from, end int
+	timeline  uint32
+}
+
+// origin is the timelines of the sources that the timestamps of a series are: series of the same
+// origin have the same timestamps.
+type origin struct {
+	rows [4]sourceRows
+	n    int // of rows; -1 if it is not known
+}
+
+// sourceRows is consecutive rows of a timeline of a source.
+type sourceRows struct {
+	timeline      storage.TimelineID
+	offset, count int
+}
+
+// add notes where the timestamps of a batch come from.
+func (o *origin) add(b *storage.Batch) {
+	switch {
+	case o.n < 0:
+	case b.Timeline == 0:
+		o.n = -1
+	case o.n > 0 && o.rows[o.n-1].timeline == b.Timeline && o.rows[o.n-1].offset+o.rows[o.n-1].count == b.Offset:
+		o.rows[o.n-1].count += b.Len()
+	case o.n == len(o.rows):
+		o.n = -1
+	default:
+		o.rows[o.n] = sourceRows{b.Timeline, b.Offset, b.Len()}
+		o.n++
+	}
+}
+
+// maxDivisions bounds what is remembered of how series were divided.
+const maxDivisions = 1 << 14
+
 // write reads the series and writes it. A series without samples is left out.
 func (sw *seriesWriter) write(s *Series) (bool, error) {
 	if err := sw.read(s.Batches); err != nil {
 		return false, err
 	}
-	n := len(sw.times)
-	if n == 0 {
+	if len(sw.times) == 0 {
 		return false, nil
 	}
+	parts, err := sw.divide()
+	if err != nil {
+		return false, err
+	}
 	sw.chunks = sw.chunks[:0]
-	length := sw.rangeOf(sw.times)
-	for from := 0; from < n; {
-		limit := alignedEnd(sw.times[from], length)
-		end := from + 1
-		for end < n && sw.times[end] < limit && end-from < encoding.MaxRows {
-			end++
-		}
-		if err := sw.part(from, end); err != nil {
+	for i := range parts {
+		if err := sw.part(&parts[i]); err != nil {
 			return false, err
 		}
-		from = end
 	}
-	_, err := sw.w.AddSeries(&block.Series{
+	_, err = sw.w.AddSeries(&block.Series{
 		Numbered: s.Numbered, Metadata: s.Metadata, Chunks: sw.chunks, Exemplars: sw.exemplars.keep(s.Exemplars),
 	})
 	clear(sw.hs)
@@ -71,11 +109,43 @@ func (sw *seriesWriter) write(s *Series) (bool, error) {
 	return true, err
 }
 
+// divide divides the series, and writes the timelines that are new.
+func (sw *seriesWriter) divide() (parts []part, err error) {
+	if sw.origin.n >= 0 {
+		if parts = sw.divisions[sw.origin]; parts != nil {
+			return parts, nil
+		}
+	}
+	length := sw.rangeOf(sw.times)
+	for from := 0; from < len(sw.times); {
+		limit := alignedEnd(sw.times[from], length)
+		end := from + 1
+		for end < len(sw.times) && sw.times[end] < limit && end-from < encoding.MaxRows {
+			end++
+		}
+		timeline, err := sw.timelines.Add(sw.times[from:end])
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{from, end, timeline})
+		from = end
+	}
+	if sw.origin.n >= 0 {
+		if sw.divisions == nil || len(sw.divisions) >= maxDivisions {
+			sw.divisions = map[origin][]part{}
+		}
+		sw.divisions[sw.origin] = parts
+	}
+	return parts, nil
+}
+
 func (sw *seriesWriter) read(it storage.BatchIterator) error {
 	sw.times, sw.starts, sw.runs = sw.times[:0], sw.starts[:0], sw.runs[:0]
 	sw.values, sw.hs, sw.fhs = sw.values[:0], sw.hs[:0], sw.fhs[:0]
+	sw.origin = origin{}
 	b := &sw.batch
 	for it.Next(b) {
+		sw.origin.add(b)
 		at := len(sw.times)
 		sw.times = append(sw.times, b.Times...)
 		sw.readStarts(at, b)
@@ -124,28 +194,23 @@ func (sw *seriesWriter) rangeOf(times []int64) int64 {
 	return length
 }
 
-// part writes the samples from <= i < end, which share a timeline, as chunks of
-// one kind each.
-func (sw *seriesWriter) part(from, end int) error {
-	timeline, err := sw.timelines.Add(sw.times[from:end])
-	if err != nil {
-		return err
-	}
-	at := from
+// part writes a part as chunks of one kind each.
+func (sw *seriesWriter) part(p *part) error {
+	at := p.from
 	for i := range sw.runs {
 		r := &sw.runs[i]
 		if r.end <= at {
 			continue
 		}
-		stop := min(end, r.end)
+		stop := min(p.end, r.end)
 		pieces := max(1, (stop-at+sw.rows/2)/sw.rows)
 		for k := range pieces {
 			lo, hi := at+(stop-at)*k/pieces, at+(stop-at)*(k+1)/pieces
-			if err := sw.chunk(r, timeline, from, lo, hi); err != nil {
+			if err := sw.chunk(r, p.timeline, p.from, lo, hi); err != nil {
 				return err
 			}
 		}
-		if at = stop; at == end {
+		if at = stop; at == p.end {
 			break
 		}
 	}

@@ -11,11 +11,11 @@ import (
 // CompareBounds orders the values of le: numbers ascend, what is no number comes after them. A
 // missing label, "", is below all of them. Spellings of the same number differ.
 func CompareBounds(a, b string) int {
-	return cmp.Or(cmp.Compare(bound(a), bound(b)), strings.Compare(a, b))
+	return cmp.Or(cmp.Compare(Bound(a), Bound(b)), strings.Compare(a, b))
 }
 
-// bound is an upper bound of a bucket.
-func bound(le string) float64 {
+// Bound is the number that CompareBounds goes by first.
+func Bound(le string) float64 {
 	if le == "" {
 		return math.Inf(-1)
 	}

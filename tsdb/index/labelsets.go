@@ -1,7 +1,6 @@
 package index
 
 import (
-	"cmp"
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
@@ -358,18 +357,21 @@ func (s *LabelSets) Pairs(dst []Pair, set LabelSet) []Pair {
 
 // PairsOf returns the distinct labels of sets.
 func (s *LabelSets) PairsOf(sets []LabelSet) []Pair {
-	var pairs []Pair
+	var table pairTable
+	var room [32]Pair
 	seen := map[uint32]struct{}{}
 	for _, set := range sets {
 		for _, n := range [2]uint32{set.shared, set.own} {
-			if _, ok := seen[n]; !ok {
-				seen[n] = struct{}{}
-				pairs = appendPart(pairs, s.part(n).pairs)
+			if _, ok := seen[n]; ok {
+				continue
+			}
+			seen[n] = struct{}{}
+			for _, p := range appendPart(room[:0], s.part(n).pairs) {
+				table.add(p)
 			}
 		}
 	}
-	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
-	return slices.Compact(pairs)
+	return table.pairs
 }
 
 // Labels returns a set, as new memory. The builder is scratch memory.

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -54,9 +55,7 @@ type metricOrderBuilder struct {
 	// parts has by the number of a part where it begins in words, plus one; 0 for those that did
 	// not come.
 	parts []uint32
-	// Of the label pairs[i], after[i] is the next one with the same value, plus one; first has the
-	// first one by the value.
-	first, after []uint32
+	table pairTable
 }
 
 // part adds a part: its labels as indices into pairs, plus one, in place of ranks.
@@ -70,61 +69,40 @@ func (b *metricOrderBuilder) part(n uint32) uint32 {
 	o := b.order
 	at := uint32(len(o.words))
 	b.parts[n] = at + 1
+	if need := partWords + len(pairs); cap(o.words)-len(o.words) < need {
+		o.words = slices.Grow(o.words, len(o.words)+need)
+	}
 	o.words = append(o.words, 0, 0, uint32(len(pairs)))
 	for _, p := range pairs {
-		o.words = append(o.words, b.pair(p))
+		o.words = append(o.words, b.table.add(p)+1)
 	}
 	return at
 }
 
-// grown makes sure that a list has an element i.
-func grown(list []uint32, i uint32) []uint32 {
-	if missing := int(i) + 1 - len(list); missing > 0 {
-		list = append(list, make([]uint32, missing)...)
-	}
-	return list
-}
-
-// pair returns the index of a label in pairs, plus one.
-func (b *metricOrderBuilder) pair(p Pair) uint32 {
-	o := b.order
-	b.first = grown(b.first, uint32(p.Value))
-	for i := b.first[p.Value]; i > 0; i = b.after[i-1] {
-		if o.pairs[i-1] == p {
-			return i
-		}
-	}
-	o.pairs = append(o.pairs, p)
-	b.after = append(b.after, b.first[p.Value])
-	b.first[p.Value] = uint32(len(o.pairs))
-	return b.first[p.Value]
-}
-
 // rank brings the labels into order and gives the parts their ranks.
 func (b *metricOrderBuilder) rank() {
-	o, symbols := b.order, b.sets.symbols
+	symbols := b.sets.symbols
 	type label struct {
 		name, value string
+		bound       float64 // Of le; 0 of others.
 		index       uint32
 	}
-	list := make([]label, len(o.pairs))
-	for i, p := range o.pairs {
-		list[i] = label{symbols.String(p.Name), symbols.String(p.Value), uint32(i)}
+	list := make([]label, len(b.table.pairs))
+	for i, p := range b.table.pairs {
+		l := label{name: symbols.String(p.Name), value: symbols.String(p.Value), index: uint32(i)}
+		if l.name == model.BucketLabel {
+			l.bound = Bound(l.value)
+		}
+		list[i] = l
 	}
 	slices.SortFunc(list, func(a, b label) int {
-		if c := strings.Compare(a.name, b.name); c != 0 {
-			return c
-		}
-		if a.name == model.BucketLabel {
-			return CompareBounds(a.value, b.value)
-		}
-		return strings.Compare(a.value, b.value)
+		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.bound, b.bound), strings.Compare(a.value, b.value))
 	})
-	ranks, pairs := make([]uint32, len(list)), make([]Pair, len(list))
+	ranks := make([]uint32, len(list))
+	b.order.pairs = make([]Pair, len(list))
 	for i := range list {
-		ranks[list[i].index], pairs[i] = uint32(i)+1, o.pairs[list[i].index]
+		ranks[list[i].index], b.order.pairs[i] = uint32(i)+1, b.table.pairs[list[i].index]
 	}
-	o.pairs = pairs
 	b.rerank(ranks)
 }
 
@@ -206,6 +184,7 @@ func (o *MetricOrder) load() {
 		n++
 	}
 	o.keys = o.keys[:0]
+	o.keys = slices.Grow(o.keys, n*16) // As a rule they need not grow then.
 	list := slices.Grow(o.metric[:0], n)
 	for i := range o.entries[:n] {
 		from := uint32(len(o.keys))
