@@ -200,8 +200,8 @@ func queryLabels(target, column int) labels.Labels {
 // queryRuns are at least how often a query runs, and queryTime is how long it is
 // repeated.
 const (
-	queryRuns = 3
-	queryTime = 300 * time.Millisecond
+	queryRuns = 2
+	queryTime = 80 * time.Millisecond
 )
 
 // measure runs a query, after once that does not count.

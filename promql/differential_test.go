@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	queries   = flag.Int("queries", 40, "queries of the differential test to the store of each seed")
+	queries   = flag.Int("queries", 100, "queries of the differential test to the store of each seed")
 	keepGoing = flag.Bool("keep-going", false, "report all differences, not the first one")
 )
 
