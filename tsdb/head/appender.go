@@ -20,14 +20,14 @@ import (
 const maxTransactionSamples = 1 << 22
 
 // appender is a transaction of single samples. It implements storage.Appender.
-// Every series that it has seen stays acquired until its end.
+// Every series that it has seen stays in the head until its end.
 type appender struct {
 	ctx       context.Context
 	head      *Head
-	items     []looseItem // each holds its series
+	items     []looseItem
 	exemplars []wal.Exemplar
 	metadata  []wal.Metadata
-	held      []*series   // series of exemplars and metadata, and of refused samples
+	held      []*series   // acquired: of exemplars and metadata
 	fresh     []*series   // series that the log may not have
 	room      *appendRoom // what items lie in at first
 	done      bool
@@ -58,21 +58,23 @@ func (a *appender) check() error {
 	return a.ctx.Err()
 }
 
-// series returns the series of a reference or of labels, acquired.
-func (a *appender) series(ref storage.SeriesRef, ls labels.Labels) (*series, error) {
-	s := a.head.reg.acquire(ref)
-	if s == nil {
-		if ref != 0 && ls.IsEmpty() {
-			return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
-		}
-		var err error
-		if s, _, err = a.head.acquire(ls); err != nil {
-			return nil, err
-		}
+// pin returns the series of a reference or of labels with its lock held, for one more
+// sample, which is to be unpinned if it does not become an item.
+func (a *appender) pin(ref storage.SeriesRef, ls labels.Labels) (*series, error) {
+	if s := a.head.reg.lock(ref); s != nil {
+		s.moreLocked().pins++
+		return s, nil
 	}
-	if !s.logged.Load() {
-		a.fresh = append(a.fresh, s)
+	if ref != 0 && ls.IsEmpty() {
+		return nil, fmt.Errorf("%w: reference %d", storage.ErrUnknownSeries, ref)
 	}
+	s, _, err := a.head.acquire(ls)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.moreLocked().pins++
+	s.release()
 	return s, nil
 }
 
@@ -100,26 +102,33 @@ func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, in *batch.Sam
 	if len(a.items) >= maxTransactionSamples {
 		return 0, fmt.Errorf("transaction has %d samples, commit it first", len(a.items))
 	}
-	s, err := a.series(ref, ls)
+	s, err := a.pin(ref, ls)
 	if err != nil {
 		return 0, err
 	}
-	// The places stay checked from here to the end, since the series is held.
-	s.mu.Lock()
+	// The places stay checked from here to the end, since the series is pinned.
 	for s.uncheckedLocked() != nil {
 		s.mu.Unlock()
 		s.share()
 		s.mu.Lock()
 	}
-	v, err := a.head.judgeLocked(s, in, a.window)
-	s.mu.Unlock()
-	if v == verdictRefused {
-		a.held = append(a.held, s)
-		a.head.metrics.refuse(err)
-		return s.ref, fmt.Errorf("%s at %d: %w", a.head.reg.labels(s), in.T, err)
+	if in.T < a.head.inOrderFrom() || !s.inOrderLocked(in.T) {
+		if v, err := a.head.judgeLocked(s, in, a.window); v == verdictRefused {
+			ls = a.head.reg.labels(s)
+			ref = s.ref
+			s.more.pins--
+			s.mu.Unlock()
+			a.head.metrics.refuse(err)
+			return ref, fmt.Errorf("%s at %d: %w", ls, in.T, err)
+		}
 	}
+	ref = s.ref
+	if !s.logged.Load() {
+		a.fresh = append(a.fresh, s)
+	}
+	s.mu.Unlock()
 	a.items = append(a.items, newLooseItem(s, in))
-	return s.ref, nil
+	return ref, nil
 }
 
 // SetStartTime completes the sample that was added last.
@@ -189,7 +198,7 @@ func (a *appender) Commit() error {
 		if err != nil {
 			return a.head.logError(err, "transaction")
 		}
-		errs = a.head.refusalErrors(a.items, refused)
+		errs = refusalErrors(a.items, refused)
 	}
 	for i := range a.metadata {
 		if s := a.head.reg.byRef(a.metadata[i].Series); s != nil {
@@ -212,14 +221,18 @@ func (a *appender) Rollback() error {
 	if a.done {
 		return storage.ErrClosed
 	}
+	for i := range a.items {
+		s := a.items[i].series
+		s.mu.Lock()
+		s.more.pins--
+		s.mu.Unlock()
+	}
 	a.end()
 	return nil
 }
 
+// end lets go of everything but the pins of the items.
 func (a *appender) end() {
-	for i := range a.items {
-		a.items[i].series.release()
-	}
 	for _, s := range a.held {
 		s.release()
 	}

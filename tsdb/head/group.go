@@ -109,7 +109,7 @@ func (g *group) tryAddColumn(s *series, created bool) (c storage.Column, again b
 	// A series without a sample anywhere in the head needs no checking: see
 	// AppendRow for those that are only in blocks.
 	places := s.placesLocked()
-	fresh := created && len(places) == 0 && s.looseLocked().empty() && s.users.Load() == noUsers+1
+	fresh := created && len(places) == 0 && s.looseLocked().empty() && s.users.Load() == noUsers+1 && s.pinsLocked() == 0
 	s.untrackLocked()
 	s.addPlaceLocked(place{group: g, col: uint32(c), live: true, checked: !fresh})
 	g.checked = g.checked.Grow(g.current.columns)

@@ -30,6 +30,24 @@ type Older interface {
 	At(ls labels.Labels, t int64) (s batch.Sample, ok bool, err error)
 }
 
+// inOrderFrom returns how new a sample must be for nothing but the newest one of its
+// series to decide what becomes of it: see judgeLocked.
+func (h *Head) inOrderFrom() int64 {
+	from := max(h.boundary.Load(), h.staleEnd.Load()+1)
+	newest, keep := h.maxTime.Load(), h.retention.Load()
+	if keep > 0 && newest > minTime+keep {
+		from = max(from, newest-keep)
+	}
+	return from
+}
+
+// inOrderLocked reports whether a sample at t is newer than all of the series; it may
+// do without knowing. The caller holds the series' lock, and t is not before
+// inOrderFrom.
+func (s *series) inOrderLocked(t int64) bool {
+	return s.more != nil && s.more.tracked && t > s.more.newest
+}
+
 // judgeLocked says what becomes of a sample, and why if it is refused. The
 // caller holds the series' lock and the series is checked (see series). window
 // is how late a sample may be, milliseconds.

@@ -45,10 +45,11 @@ func (g *group) appendLateLocked(a *rowAppend, r *storage.Row) error {
 	return nil
 }
 
-// checkColumnLocked marks the column of a series as checked.
+// checkColumnLocked marks the column of a series as checked, and pins the series.
 func (g *group) checkColumnLocked(s *series) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.moreLocked().pins++
 	if p := s.placeLocked(g); !p.checked {
 		p.checked = true
 		s.untrackLocked()

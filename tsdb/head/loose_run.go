@@ -134,11 +134,11 @@ type packer struct {
 // append packs a sample.
 func (p *packer) append(dst []byte, t int64, v float64) []byte {
 	step := t - p.last
-	dst = binary.AppendVarint(dst, step-p.step)
+	dst = appendVarint(dst, step-p.step)
 	p.last, p.step = t, step
 	bits := math.Float64bits(v)
 	if bits == p.bits {
-		return binary.AppendVarint(dst, 1)
+		return appendVarint(dst, 1)
 	}
 	p.bits = bits
 	m, ok := encoding.Decimal(v, 0)
@@ -150,7 +150,15 @@ func (p *packer) append(dst []byte, t int64, v float64) []byte {
 	if diff >= 0 {
 		diff += 2
 	}
-	return binary.AppendVarint(dst, diff)
+	return appendVarint(dst, diff)
+}
+
+// appendVarint is binary.AppendVarint, for which most are short.
+func appendVarint(dst []byte, n int64) []byte {
+	if n >= -0x40 && n < 0x40 {
+		return append(dst, byte(n<<1^n>>63))
+	}
+	return binary.AppendVarint(dst, n)
 }
 
 // unpack appends the samples of a packed chunk.

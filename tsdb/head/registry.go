@@ -204,6 +204,20 @@ func (r *registry) acquire(ref storage.SeriesRef) *series {
 	return s
 }
 
+// lock returns the series with a reference with its lock held, so that it stays; nil
+// if it is unknown.
+func (r *registry) lock(ref storage.SeriesRef) *series {
+	s := r.slots.get(slotOf(ref))
+	if s == nil {
+		return nil
+	}
+	if s.mu.Lock(); !s.alive() || s.ref != ref {
+		s.mu.Unlock()
+		return nil
+	}
+	return s
+}
+
 // byID returns the series with a number of the postings, nil if it has gone.
 func (r *registry) byID(id uint32) *series { return r.slots.get(id) }
 

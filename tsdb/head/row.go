@@ -358,7 +358,7 @@ func (g *group) uncheckLocked(a *rowAppend) {
 	for _, c := range a.checked {
 		s := g.current.series(uint32(c))
 		s.mu.Lock()
-		if live, p := s.liveLocked(); live == 1 && p.group == g && s.users.Load() == noUsers {
+		if live, p := s.liveLocked(); live == 1 && p.group == g && !s.heldLocked() {
 			p.checked = false
 			s.untrackLocked()
 			g.checked.Unset(c)

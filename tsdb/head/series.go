@@ -56,6 +56,9 @@ type seriesMore struct {
 	// floor is the time of the newest sample that was deleted: a deletion
 	// forgets samples, not the order.
 	floor int64
+	// pins counts the samples of transactions that are on their way to the series:
+	// they keep it in the head, as users do, and its places checked.
+	pins int32
 }
 
 // place is a column of a group that a series has or had, and whose rows are in
@@ -97,8 +100,18 @@ func (s *series) alive() bool { return s.users.Load() >= noUsers }
 
 // retire marks the series as dead if nothing holds it. The caller holds mu.
 func (s *series) retireLocked() bool {
-	return len(s.placesLocked()) == 0 && s.looseLocked().empty() && s.users.CompareAndSwap(noUsers, deadUsers)
+	return len(s.placesLocked()) == 0 && s.looseLocked().empty() && s.pinsLocked() == 0 && s.users.CompareAndSwap(noUsers, deadUsers)
 }
+
+func (s *series) pinsLocked() int32 {
+	if s.more == nil {
+		return 0
+	}
+	return s.more.pins
+}
+
+// heldLocked reports whether somebody holds the series besides the columns.
+func (s *series) heldLocked() bool { return s.users.Load() != noUsers || s.pinsLocked() > 0 }
 
 // placesLocked returns the places, which are the series' own.
 func (s *series) placesLocked() []place {
@@ -146,7 +159,7 @@ func (s *series) moreLocked() *seriesMore {
 
 // slimLocked forgets more if there is nothing in it.
 func (s *series) slimLocked() {
-	if m := s.more; m != nil && len(m.places) == 0 && m.loose.empty() && m.floor == minTime && !m.tracked {
+	if m := s.more; m != nil && len(m.places) == 0 && m.loose.empty() && m.floor == minTime && !m.tracked && m.pins == 0 {
 		s.more = nil
 	}
 }

@@ -42,7 +42,7 @@ func (h *Head) StaleSeries(before int64) *StaleSeries {
 	h.reg.each(func(s *series) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if live, _ := s.liveLocked(); live > 0 || s.users.Load() != noUsers {
+		if live, _ := s.liveLocked(); live > 0 || s.heldLocked() {
 			return true
 		}
 		newest := s.newestLocked()
@@ -128,7 +128,7 @@ func (h *Head) raiseStaleEnd(stale *StaleSeries) {
 func (h *Head) removeStale(s *series, newest int64, txn uint64) (places []place, gone bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if live, _ := s.liveLocked(); live > 0 || s.users.Load() != noUsers {
+	if live, _ := s.liveLocked(); live > 0 || s.heldLocked() {
 		return nil, false, nil // and newest may count a row that is on its way
 	}
 	now := s.newestLocked()

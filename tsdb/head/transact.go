@@ -5,13 +5,15 @@ import (
 	"fmt"
 
 	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/batch"
 	"github.com/gnomonhq/gnomon/tsdb/wal"
 )
 
-// looseItem is a sample on its way into the loose samples of a series.
+// looseItem is a sample on its way into the loose samples of a series, which it pins
+// until it is there: see seriesMore.pins.
 type looseItem struct {
 	series *series
 	t      int64
@@ -44,8 +46,9 @@ func (it *looseItem) sample() batch.Sample {
 
 // refusal says why an item was refused.
 type refusal struct {
-	item int
-	err  error
+	item   int
+	labels labels.Labels
+	err    error
 }
 
 // transaction is the items of a transaction while they are committed.
@@ -70,19 +73,19 @@ type transaction struct {
 var errRelied = errors.New("a transaction with the same samples was not logged, send them again")
 
 // transact judges the items, one after the other, and makes those that are admitted
-// visible at once; it returns the others. Every series is acquired and checked (see
-// series), and fresh has those that the log may not have. more adds to the log what
-// belongs to the transaction. After an error nothing has changed, but for errRelied.
+// visible at once; it returns the others. The items' series are checked (see series)
+// and not pinned any more when it returns; fresh has those that the log may not have.
+// more adds to the log what belongs to the transaction. After an error nothing has
+// changed, but for errRelied.
 func (h *Head) transact(items []looseItem, fresh []*series, more func(*wal.Batch)) ([]refusal, error) {
 	h.txns.commit.RLock()
 	defer h.txns.commit.RUnlock()
-	t := &transaction{head: h, items: items, window: h.window(), retention: h.retention.Load(), low: maxTime, high: minTime}
-	t.inOrder = max(h.boundary.Load(), h.staleEnd.Load()+1)
+	t := &transaction{head: h, items: items, window: h.window(), retention: h.retention.Load(), low: maxTime, high: h.maxTime.Load()}
+	t.inOrder = h.inOrderFrom()
 	t.batch = h.log.Begin()
 	fresh = t.define(fresh)
 	more(t.batch)
 	t.turn = h.txns.begin()
-	t.observe(h.maxTime.Load())
 	histograms, starts := t.extras()
 	t.batch.BeginSamples(histograms, starts)
 	for i := range items {
@@ -149,8 +152,9 @@ func (t *transaction) put(i int) {
 	it := &t.items[i]
 	s := it.series
 	s.mu.Lock()
-	if m := s.more; it.more == nil && it.t >= t.inOrder && m != nil && m.tracked && it.t > m.newest {
-		m.newest = it.t
+	s.more.pins--
+	if it.more == nil && it.t >= t.inOrder && s.inOrderLocked(it.t) {
+		s.more.newest = it.t
 		s.takeLooseLocked().addNewest(it.t, it.v, t.turn.txn, t.turn.settled)
 		t.floats++
 	} else if !t.putOtherLocked(i) {
@@ -173,7 +177,7 @@ func (t *transaction) putOtherLocked(i int) bool {
 	v, err := h.judgeLocked(it.series, &in, t.window)
 	switch v {
 	case verdictRefused:
-		t.refused = append(t.refused, refusal{i, err})
+		t.refused = append(t.refused, refusal{i, h.reg.labels(it.series), err})
 		return false
 	case verdictSame:
 		t.same++
@@ -232,11 +236,10 @@ func (t *transaction) count() {
 }
 
 // refusalErrors returns the errors of refused items, each kind once.
-func (h *Head) refusalErrors(items []looseItem, refused []refusal) (errs []error) {
+func refusalErrors(items []looseItem, refused []refusal) (errs []error) {
 	for _, r := range refused {
 		if !errors.Is(errors.Join(errs...), r.err) {
-			it := &items[r.item]
-			errs = append(errs, fmt.Errorf("%s at %d: %w", h.reg.labels(it.series), it.t, r.err))
+			errs = append(errs, fmt.Errorf("%s at %d: %w", r.labels, items[r.item].t, r.err))
 		}
 	}
 	return errs

@@ -74,7 +74,11 @@ func appendSampleValue(dst []byte, s *Sample, flags byte) []byte {
 		dst = append(dst, 0)
 	}
 	if m, ok := encoding.Decimal(s.Value, 0); ok {
-		return binary.AppendUvarint(dst, zigzag(m)+1)
+		u := zigzag(m) + 1
+		if u < 0x80 {
+			return append(dst, byte(u))
+		}
+		return binary.AppendUvarint(dst, u)
 	}
 	return binary.LittleEndian.AppendUint64(append(dst, 0), math.Float64bits(s.Value))
 }

@@ -5,7 +5,13 @@ import "encoding/binary"
 func zigzag(n int64) uint64   { return uint64(n)<<1 ^ uint64(n>>63) }
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
-func appendSvarint(dst []byte, n int64) []byte { return binary.AppendUvarint(dst, zigzag(n)) }
+func appendSvarint(dst []byte, n int64) []byte {
+	u := zigzag(n)
+	if u < 0x80 {
+		return append(dst, byte(u))
+	}
+	return binary.AppendUvarint(dst, u)
+}
 
 // readUvarint reads a uvarint; what names it in the error.
 func readUvarint(src []byte, what string) (uint64, []byte, error) {
