@@ -64,7 +64,7 @@ func (sc *scope) newBinaryScalar(n *plan.Binary, vector, scalar plan.Node, swapp
 	b.in.all++
 	b.apply = b.operate
 	b.keepName = !isArithmetic(n.Op) && !n.ReturnBool
-	return sc.merged(b, n), nil
+	return sc.merged(b, n, true), nil
 }
 
 func (b *binaryScalar) next(s *series) (bool, error) {

@@ -112,7 +112,7 @@ func (c *choice) run() ([]*series, error) {
 	for i, s := range all {
 		s.only(chosen[i])
 	}
-	return c.sc.merge(slices.DeleteFunc(all, (*series).empty))
+	return c.sc.merge(slices.DeleteFunc(all, (*series).empty), false)
 }
 
 // chooseOrdered returns the series that are chosen at the only step, in the

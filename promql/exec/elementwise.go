@@ -95,7 +95,7 @@ func (sc *scope) newElement(n *plan.Call, fn functions.ElementFunc) (operator, e
 		s.withoutHists()
 		fn(s.Floats, s.Floats, s.Valid, &args)
 	}
-	return sc.merged(e, n), nil
+	return sc.merged(e, n, true), nil
 }
 
 // newHistogramCall returns the operator of a function of native histograms.
@@ -114,7 +114,7 @@ func (sc *scope) newHistogramCall(n *plan.Call, fn functions.HistogramFunc) (ope
 		}
 		s.Hists = nil
 	}}
-	return sc.merged(e, n), nil
+	return sc.merged(e, n, true), nil
 }
 
 // newNegate returns the operator of the unary minus.
@@ -123,7 +123,7 @@ func (sc *scope) newNegate(n *plan.Negate) (operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sc.merged(&negate{operator: inner, sc: sc}, n), nil
+	return sc.merged(&negate{operator: inner, sc: sc}, n, false), nil
 }
 
 type negate struct {

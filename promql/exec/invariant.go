@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"errors"
+
 	"github.com/prometheus/prometheus/model/histogram"
 
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -55,6 +57,9 @@ func (i *invariant) next(s *series) (bool, error) {
 		i.used = i.inner.usage()
 		i.used.hold(i.more)
 		return false, i.sc.check(i.used)
+	}
+	if i.at.both {
+		return false, errors.New("unexpected number of samples") // as Prometheus says
 	}
 	s.metric, s.dropName = i.at.metric, i.at.dropName
 	i.more += i.at.size() * (i.sc.n - 1)

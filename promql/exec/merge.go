@@ -59,23 +59,25 @@ func (d *distinct) note(ls labels.Labels) bool {
 }
 
 // merged joins series with the same labels, after names were dropped. The query
-// fails if they have values at the same step.
-func (sc *scope) merged(op operator, n plan.Node) operator {
+// fails if they have values at the same step; stepwise says whether a float and a
+// histogram are such values.
+func (sc *scope) merged(op operator, n plan.Node, stepwise bool) operator {
 	if sc.opts.DelayedNames {
 		return op
 	}
 	if !sc.namesDiffer(n) {
-		return &sameNames{merger: merger{sc: sc, inner: op}}
+		return &sameNames{merger: merger{sc: sc, inner: op, stepwise: stepwise}}
 	}
-	return &merger{sc: sc, inner: op}
+	return &merger{sc: sc, inner: op, stepwise: stepwise}
 }
 
 // merger collects the series of an operator and joins those that are the same.
 type merger struct {
-	sc    *scope
-	inner operator
-	out   *list
-	used  usage
+	sc       *scope
+	inner    operator
+	stepwise bool
+	out      *list
+	used     usage
 }
 
 func (m *merger) usage() usage { return m.used }
@@ -87,7 +89,7 @@ func (m *merger) next(s *series) (bool, error) {
 			return false, err
 		}
 		m.used = m.inner.usage()
-		if all, err = m.sc.merge(all); err != nil {
+		if all, err = m.sc.merge(all, m.stepwise); err != nil {
 			return false, err
 		}
 		m.out = &list{series: all}
@@ -143,7 +145,7 @@ func (m *sameNames) next(s *series) (bool, error) {
 			return false, errSameLabels
 		}
 	}
-	if all, err = m.sc.merge(all); err != nil {
+	if all, err = m.sc.merge(all, m.stepwise); err != nil {
 		return false, err
 	}
 	m.out = &list{series: all}
@@ -151,11 +153,12 @@ func (m *sameNames) next(s *series) (bool, error) {
 }
 
 // merge joins the series that have the same labels.
-func (sc *scope) merge(all []*series) ([]*series, error) {
+func (sc *scope) merge(all []*series, stepwise bool) ([]*series, error) {
 	if len(all) < 2 {
 		return all, nil
 	}
 	rows := newRows(sc, len(all))
+	rows.stepwise = stepwise
 	for _, s := range all {
 		if err := rows.add(s); err != nil {
 			return nil, err
@@ -171,12 +174,15 @@ type rows struct {
 	list   []*series
 	// loose says that series with the same labels stay apart.
 	loose bool
+	// stepwise says that two values at a step are one too many, of whatever kind.
+	stepwise bool
 }
 
 // newResultRows returns the rows of a node that is evaluated step by step. At an
 // instant, series that are the same stay apart until their names are removed.
 func newResultRows(sc *scope, n int) *rows {
 	r := newRows(sc, n)
+	r.stepwise = true
 	r.loose = sc.instant() && sc.opts.DelayedNames
 	return r
 }
@@ -195,7 +201,13 @@ func (r *rows) add(s *series) error {
 		r.list = append(r.list, s)
 		return nil
 	}
-	return row.join(s, r.sc.n)
+	if err := row.join(s, r.sc.n); err != nil {
+		return err
+	}
+	if r.stepwise && row.both {
+		return errSameLabels
+	}
+	return nil
 }
 
 // join adds the values of o, which has the same labels, to s.

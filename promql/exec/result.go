@@ -95,7 +95,7 @@ func (u *unnamed) next(s *series) (bool, error) {
 				s.metric = s.metric.DropReserved(schema.IsMetadataLabel)
 			}
 		}
-		if all, err = u.sc.merge(all); err != nil {
+		if all, err = u.sc.merge(all, false); err != nil {
 			return false, err
 		}
 		u.out = &list{series: all}

@@ -19,7 +19,7 @@ func (sc *scope) newTimestamp(n *plan.Call) (operator, error) {
 			s.Floats[i] = float64(sc.time(i)) / 1000
 		}
 	}}
-	return sc.merged(e, n), nil
+	return sc.merged(e, n, true), nil
 }
 
 // newStartTimestamp returns the operator of start_timestamp(): the start
@@ -43,7 +43,7 @@ func (sc *scope) newStamps(n *plan.Call, s *plan.Selector, stamp func(t, start i
 	i := sc.newInstant(s)
 	i.reader.wantStarts = true
 	i.stamp = stamp
-	return sc.merged(&stamps{instant: i}, n)
+	return sc.merged(&stamps{instant: i}, n, true)
 }
 
 // stamps looks at its selector step by step.
