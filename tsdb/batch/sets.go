@@ -126,11 +126,21 @@ type joinedSeries struct{ parts []storage.Series }
 
 func (s *joinedSeries) Labels() labels.Labels { return s.parts[0].Labels() }
 
-// Batches merges new iterators: it is not worth keeping the old ones apart.
-func (s *joinedSeries) Batches(storage.BatchIterator) storage.BatchIterator {
-	its := make([]storage.BatchIterator, len(s.parts))
-	for i, p := range s.parts {
-		its[i] = p.Batches(nil)
+// Batches merges the iterators of the parts, which reuse those that it merged
+// before.
+func (s *joinedSeries) Batches(it storage.BatchIterator) storage.BatchIterator {
+	m, ok := it.(*merger)
+	if !ok {
+		m = &merger{}
 	}
-	return Merge(its...)
+	var room [4]storage.BatchIterator
+	its := room[:0]
+	for i, p := range s.parts {
+		var used storage.BatchIterator
+		if i < len(m.sources) {
+			used = m.sources[i].it
+		}
+		its = append(its, p.Batches(used))
+	}
+	return MergeInto(m, its...)
 }
