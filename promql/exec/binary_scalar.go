@@ -51,17 +51,20 @@ func (sc *scope) newBinaryScalar(n *plan.Binary, vector, scalar plan.Node, swapp
 	if b.inner, err = sc.operator(vector); err != nil {
 		return nil, err
 	}
-	values, used, err := sc.scalar(scalar)
-	if err != nil {
-		return nil, err
-	}
 	if swapped {
-		b.before = used
+		values, used, err := sc.scalar(scalar)
+		if err != nil {
+			return nil, err
+		}
+		b.scalar, b.before = sc.spread(values), used
+		b.in.all++
 	} else {
-		b.after = used
+		values, err := b.scalarArgs(scalar)
+		if err != nil {
+			return nil, err
+		}
+		b.scalar = sc.spread(values[0])
 	}
-	b.scalar = sc.spread(values)
-	b.in.all++
 	b.apply = b.operate
 	b.keepName = !isArithmetic(n.Op) && !n.ReturnBool
 	return sc.merged(b, n, true), nil

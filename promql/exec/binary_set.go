@@ -123,7 +123,7 @@ func (o *setOperation) open() error {
 	var err error
 	o.notes, err = o.sc.aside(o.readRight)
 	if err != nil {
-		return o.firstError(err)
+		return o.sc.firstError(o.lhs, err)
 	}
 	return nil
 }
@@ -138,21 +138,6 @@ func (o *setOperation) readRight() error {
 		}
 		o.in.add(s, o.sc.n, false)
 		o.present.add(o.sigs.of(s.metric), s.present())
-	}
-}
-
-// firstError returns the error of the left side, if it has one: that is
-// evaluated first, as far as anybody can tell.
-func (o *setOperation) firstError(right error) error {
-	s := newSeries(o.sc.n)
-	for {
-		ok, err := o.sc.pull(o.lhs, s)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return right
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package exec
 import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/gnomonhq/gnomon/promql/functions"
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -18,6 +19,7 @@ type elementwise struct {
 	notes    functions.Annotations
 	// before and after are the scalars that are evaluated before and after inner.
 	before, after usage
+	afterNotes    annotations.Annotations
 	in, out       tally
 	used          usage
 }
@@ -35,6 +37,7 @@ func (e *elementwise) next(s *series) (bool, error) {
 			operands.then(e.inner.usage())
 			operands.then(e.after)
 			e.used = stepwise(operands, &e.in, &e.out, e.sc.n)
+			e.sc.notes.Merge(e.afterNotes)
 			e.sc.done(&e.notes)
 			return false, e.sc.check(e.used)
 		}
@@ -51,22 +54,24 @@ func (e *elementwise) next(s *series) (bool, error) {
 	}
 }
 
-// scalarArgs evaluates the scalars among the arguments.
-func (e *elementwise) scalarArgs(nodes []plan.Node) ([][]float64, error) {
-	var out [][]float64
-	for _, n := range nodes {
-		if n.Type() != parser.ValueTypeScalar {
-			continue
+// scalarArgs evaluates the scalars among the arguments, which come after inner.
+func (e *elementwise) scalarArgs(nodes ...plan.Node) (out [][]float64, err error) {
+	e.afterNotes, err = e.sc.aside(func() error {
+		for _, n := range nodes {
+			if n.Type() != parser.ValueTypeScalar {
+				continue
+			}
+			values, used, err := e.sc.scalar(n)
+			if err != nil {
+				return e.sc.firstError(e.inner, err)
+			}
+			e.after.then(used)
+			e.in.all++
+			out = append(out, values)
 		}
-		values, used, err := e.sc.scalar(n)
-		if err != nil {
-			return nil, err
-		}
-		e.after.then(used)
-		e.in.all++
-		out = append(out, values)
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // newElement returns the operator of a function of floats.
@@ -88,7 +93,7 @@ func (sc *scope) newElement(n *plan.Call, fn functions.ElementFunc) (operator, e
 		return nil, err
 	}
 	args.Pos = n.Args[0].Position()
-	if args.Scalars, err = e.scalarArgs(n.Args[1:]); err != nil {
+	if args.Scalars, err = e.scalarArgs(n.Args[1:]...); err != nil {
 		return nil, err
 	}
 	e.apply = func(s *series) {

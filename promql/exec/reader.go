@@ -123,15 +123,8 @@ func (r *reader) floats(s storage.Series) (bool, error) {
 
 // hasStale reports whether there is a staleness marker among the values.
 func hasStale(values []float64) bool {
-	nan := false
 	for _, v := range values {
-		nan = nan || v != v
-	}
-	if !nan {
-		return false
-	}
-	for _, v := range values {
-		if value.IsStaleNaN(v) {
+		if v != v && value.IsStaleNaN(v) {
 			return true
 		}
 	}

@@ -189,6 +189,21 @@ func (sc *scope) pull(op operator, s *series) (bool, error) {
 	return ok, err
 }
 
+// firstError returns the error of an operator, if it has one, or later: that of
+// something that is evaluated after it, as far as anybody can tell.
+func (sc *scope) firstError(op operator, later error) error {
+	s := newSeries(sc.n)
+	for {
+		ok, err := sc.pull(op, s)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return later
+		}
+	}
+}
+
 // gather is collect for a node that looks at its operands step by step.
 func (sc *scope) gather(op operator) ([]*series, error) {
 	all, err := sc.collect(op)
