@@ -77,12 +77,16 @@ func (w *reach) freshAt(l *look, s int) int64 {
 }
 
 // looks keeps what was found for timelines, since series of a target share
-// theirs. It is bounded in bytes, and begins anew when it is full.
+// theirs. It is bounded in bytes, and begins anew when it is full. A timeline is
+// kept when its second series comes: most selectors find one of each target.
 type looks struct {
 	reach reach
-	// byKey has the looks by hash of the pieces.
+	// byKey has the looks by hash of the pieces; the list is empty after the first
+	// series.
 	byKey map[uint64][]*kept
 	bytes int
+	// own is the look of a series alone.
+	own look
 }
 
 // kept is the look of a sequence of pieces.
@@ -97,25 +101,43 @@ const maxLookBytes = 8 << 20
 // of returns the look of the series that a reader read. Without a timeline that
 // others share it is in memory of the reader.
 func (c *looks) of(r *reader) *look {
-	key, shared := hashPieces(r.pieces)
-	if shared {
-		for _, k := range c.byKey[key] {
+	if key, shared := hashPieces(r.pieces); shared {
+		list, again := c.byKey[key]
+		for _, k := range list {
 			if samePieces(k.pieces, r.pieces) {
 				return &k.look
 			}
 		}
-		if l := c.keep(key, r); l != nil {
-			return l
+		if again {
+			if l := c.keep(key, r); l != nil {
+				return l
+			}
+		} else if c.room(seenBytes) {
+			c.byKey[key] = nil
 		}
 	}
-	l := &look{lo: r.lo, hi: r.hi}
 	times := r.joinTimes(r.times)
 	if len(r.pieces) > 1 {
 		r.times = times
 	}
-	c.reach.apply(l, times)
-	r.lo, r.hi = l.lo, l.hi
-	return l
+	c.own.lo, c.own.hi = r.lo, r.hi
+	c.reach.apply(&c.own, times)
+	r.lo, r.hi = c.own.lo, c.own.hi
+	return &c.own
+}
+
+// seenBytes is about what it takes to remember that a timeline was seen.
+const seenBytes = 48
+
+// room makes room for something of a size, and reports whether there is.
+func (c *looks) room(size int) bool {
+	if size > maxLookBytes/8 {
+		return false
+	}
+	if c.bytes += size; c.bytes > maxLookBytes || c.byKey == nil {
+		c.bytes, c.byKey = size, map[uint64][]*kept{}
+	}
+	return true
 }
 
 // keep adds the look of a timeline, unless it takes too much memory.
@@ -124,11 +146,8 @@ func (c *looks) keep(key uint64, r *reader) *look {
 	if len(r.pieces) > 1 {
 		size += 8*len(r.values) + 48*len(r.pieces)
 	}
-	if size > maxLookBytes/8 {
+	if !c.room(size) {
 		return nil
-	}
-	if c.bytes += size; c.bytes > maxLookBytes || c.byKey == nil {
-		c.bytes, c.byKey = size, map[uint64][]*kept{}
 	}
 	k := &kept{pieces: slices.Clone(r.pieces)}
 	c.reach.apply(&k.look, r.joinTimes(nil))
