@@ -17,47 +17,45 @@ func (k rateKind) function() *Range {
 	}
 }
 
-// rated is a window of samples of one kind, as extrapolation needs it.
-type rated struct {
+// windowTimes is what extrapolation makes of the times in a window, whatever the
+// values are. Series of a target share it, window by window.
+type windowTimes struct {
 	first, last int64 // times of the first and the last sample
-	samples     int
-	// startsInside is the start timestamp of the first sample if it is inside of
-	// the window and before the sample: the counter was 0 then. Else 0.
-	startsInside int64
-	// firstValue and increase are what the zero point is computed from.
-	firstValue, increase float64
+	samples     int32
+	// toStart and toEnd are how far the increase is extrapolated, and sampled is
+	// the time between the first and the last sample, seconds.
+	toStart, toEnd, sampled float64
+	// factor is what the increase is multiplied by, unless zero is nearer.
+	factor float64
 }
 
-// extrapolation returns what the increase between the first and the last sample
-// is multiplied by, to be that of the whole window.
-func (k rateKind) extrapolation(r *rated, start, end int64, seconds float64) float64 {
-	toStart := float64(r.first-start) / 1000
-	toEnd := float64(end-r.last) / 1000
-	sampled := float64(r.last-r.first) / 1000
+// of looks at a window. began is the start timestamp of the first sample if the
+// counter was 0 then, inside of the window, else 0.
+func (t *windowTimes) of(k rateKind, start, end int64, seconds float64, began int64) {
+	t.toStart = float64(t.first-start) / 1000
+	t.toEnd = float64(end-t.last) / 1000
+	t.sampled = float64(t.last-t.first) / 1000
 	var average float64
-	if r.samples > 1 {
-		average = sampled / float64(r.samples-1)
+	if t.samples > 1 {
+		average = t.sampled / float64(t.samples-1)
 	}
 	// A gap a little longer than the average one is where another sample would
 	// have been; a longer one means that the series began or ended inside.
 	threshold := average * 1.1
-	if r.startsInside != 0 {
-		toStart = 0
-		sampled = float64(r.last-r.startsInside) / 1000
-	} else {
-		if toStart >= threshold {
-			toStart = average / 2
-		}
-		// A counter was not below 0.
-		if k.counter && r.increase > 0 && r.firstValue >= 0 {
-			if toZero := sampled * (r.firstValue / r.increase); toZero < toStart {
-				toStart = toZero
-			}
-		}
+	if began != 0 {
+		t.toStart = 0
+		t.sampled = float64(t.last-began) / 1000
+	} else if t.toStart >= threshold {
+		t.toStart = average / 2
 	}
-	if toEnd >= threshold {
-		toEnd = average / 2
+	if t.toEnd >= threshold {
+		t.toEnd = average / 2
 	}
+	t.factor = k.factor(t.sampled, t.toStart, t.toEnd, seconds)
+}
+
+// factor is how much greater the increase of the whole window is.
+func (k rateKind) factor(sampled, toStart, toEnd, seconds float64) float64 {
 	factor := 1.0
 	if sampled != 0 {
 		factor = (sampled + toStart + toEnd) / sampled
@@ -66,6 +64,22 @@ func (k rateKind) extrapolation(r *rated, start, end int64, seconds float64) flo
 		factor /= seconds
 	}
 	return factor
+}
+
+// counterFactor is the factor of a counter that had the value first and then
+// increased: it was not below 0 before.
+func (k rateKind) counterFactor(t *windowTimes, first, increase, seconds float64) float64 {
+	if increase > 0 && first >= 0 {
+		// A counter that doubled at most was 0 longer ago than it was sampled: then
+		// there is no need to divide.
+		if first >= increase && t.sampled >= t.toStart {
+			return t.factor
+		}
+		if toZero := t.sampled * (first / increase); toZero < t.toStart {
+			return k.factor(t.sampled, toZero, t.toEnd, seconds)
+		}
+	}
+	return t.factor
 }
 
 func (k rateKind) window(w *Window, a *Args) (float64, *histogram.FloatHistogram, bool) {
@@ -91,8 +105,8 @@ func (k rateKind) window(w *Window, a *Args) (float64, *histogram.FloatHistogram
 // floats is the general case of floats: with start timestamps.
 func (k rateKind) floats(w *Window, a *Args) (float64, bool) {
 	n := len(w.Values)
-	r := rated{first: w.Times[0], last: w.Times[n-1], samples: n, firstValue: w.Values[0]}
 	increase := w.Values[n-1] - w.Values[0]
+	began := int64(0)
 	if k.counter {
 		overlap := false
 		for i := 1; i < n; i++ {
@@ -109,15 +123,22 @@ func (k rateKind) floats(w *Window, a *Args) (float64, bool) {
 				increase += w.Values[i-1]
 			}
 		}
-		r.startsInside = startInside(w.Starts, w.Start, r.first)
+		began = startInside(w.Starts, w.Start, w.Times[0])
 	}
-	if r.startsInside != 0 {
-		increase += w.Values[0]
-	} else if n < 2 {
+	if began == 0 && n < 2 {
 		return 0, false
 	}
-	r.increase = increase
-	return increase * k.extrapolation(&r, w.Start, w.End, w.Seconds), true
+	t := windowTimes{first: w.Times[0], last: w.Times[n-1], samples: int32(n)}
+	t.of(k, w.Start, w.End, w.Seconds, began)
+	switch {
+	case began != 0:
+		increase += w.Values[0]
+		return increase * t.factor, true
+	case k.counter:
+		return increase * k.counterFactor(&t, w.Values[0], increase, w.Seconds), true
+	default:
+		return increase * t.factor, true
+	}
 }
 
 // startInside returns the start timestamp of the first sample if it is inside of
@@ -136,24 +157,31 @@ func (k rateKind) batch(dst []float64, valid Bitmap, s *FloatSamples, lo, hi []i
 		eachWindow(k.window)(dst, valid, s, lo, hi, w, a)
 		return
 	}
+	if len(a.windows) < len(lo) {
+		a.windows = make([]windowTimes, len(lo))
+	}
+	windows := a.windows[:len(lo)]
 	resets := resetCursor{values: s.Values, found: a.resets[:0]}
 	for i := range lo {
 		from, to := lo[i], hi[i]
 		if to-from < 2 {
 			continue
 		}
-		first, last := s.Values[from], s.Values[to-1]
-		increase := last - first
+		// What the series before left is right if its samples had these times.
+		t := &windows[i]
+		if first, last := s.Times[from], s.Times[to-1]; t.first != first || t.last != last || t.samples != to-from {
+			t.first, t.last, t.samples = first, last, to-from
+			t.of(k, w.Start(i), w.End(i), w.Seconds, 0)
+		}
+		first := s.Values[from]
+		increase, factor := s.Values[to-1]-first, t.factor
 		if k.counter {
 			for _, p := range resets.between(from, to) {
 				increase += s.Values[p-1]
 			}
+			factor = k.counterFactor(t, first, increase, w.Seconds)
 		}
-		r := rated{
-			first: s.Times[from], last: s.Times[to-1], samples: int(to - from),
-			firstValue: first, increase: increase,
-		}
-		dst[i] = increase * k.extrapolation(&r, w.Start(i), w.End(i), w.Seconds)
+		dst[i] = increase * factor
 		valid.Set(i)
 	}
 	a.resets = resets.found

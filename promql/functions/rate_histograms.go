@@ -14,23 +14,27 @@ func (k rateKind) histograms(w *Window, a *Args) *histogram.FloatHistogram {
 			return nil
 		}
 	}
-	first := w.Hists[0]
-	r := rated{first: w.HistTimes[0], last: w.HistTimes[n-1], samples: n, firstValue: first.Count}
+	first, began := w.Hists[0], int64(0)
 	if k.counter {
-		r.startsInside = startInside(w.HistStarts, w.Start, r.first)
+		began = startInside(w.HistStarts, w.Start, w.HistTimes[0])
 	}
 	switch {
-	case r.startsInside != 0 && increase == nil:
+	case began != 0 && increase == nil:
 		increase = first.Copy()
-	case r.startsInside != 0:
+	case began != 0:
 		if !addHistogram(increase, first, a) {
 			return nil
 		}
 	case n < 2:
 		return nil
 	}
-	r.increase = increase.Count
-	return increase.Mul(k.extrapolation(&r, w.Start, w.End, w.Seconds))
+	t := windowTimes{first: w.HistTimes[0], last: w.HistTimes[n-1], samples: int32(n)}
+	t.of(k, w.Start, w.End, w.Seconds, began)
+	factor := t.factor
+	if began == 0 && k.counter {
+		factor = k.counterFactor(&t, first.Count, increase.Count, w.Seconds)
+	}
+	return increase.Mul(factor)
 }
 
 // histogramIncrease returns the increase from the first histogram to the last,

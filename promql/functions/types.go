@@ -73,7 +73,7 @@ const (
 )
 
 // Args is what a function knows beside the samples. One Args serves all series
-// of a call, with Metric changed for each.
+// of a call, over the same windows, with Metric changed for each.
 type Args struct {
 	// Metric is the name of the series, for annotations; "" if it has none.
 	Metric string
@@ -88,9 +88,11 @@ type Args struct {
 	// Annotations gets the warnings and infos. Never nil.
 	Annotations *Annotations
 
-	// scratch and resets are memory that calls use again.
+	// scratch, resets and windows are memory that calls use again. windows has
+	// what rate, increase or delta of the series before found.
 	scratch []float64
 	resets  []int32
+	windows []windowTimes
 }
 
 // Scalar returns parameter i at a step.
