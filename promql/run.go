@@ -194,7 +194,7 @@ func evaluationError(err error) *QueryError {
 // result puts a result into the shape of the query: an instant has a vector, the
 // series of a range are in the order of their labels.
 func (e *Engine) result(out *exec.Result, p *plan.Plan) *Result {
-	res := &Result{Type: out.Type, Annotations: out.Annotations}
+	res := &Result{Type: out.Type, Annotations: out.Annotations, close: out.Close}
 	at := p.Times.Start.UnixMilli()
 	instant := p.Times.Step == 0
 	switch {

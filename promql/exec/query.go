@@ -54,6 +54,8 @@ type Result struct {
 	Text   string
 
 	Annotations annotations.Annotations
+
+	memory pointMemory
 }
 
 // Series is a series of a result; points are in ascending order of time. In the

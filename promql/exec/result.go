@@ -72,7 +72,7 @@ func (sc *scope) vectorResult(res *Result, root plan.Node) (usage, error) {
 		if !ok {
 			return op.usage(), nil
 		}
-		res.Series = append(res.Series, sc.points(s))
+		res.Series = append(res.Series, sc.points(s, &res.memory))
 	}
 }
 
@@ -104,10 +104,10 @@ func (u *unnamed) next(s *series) (bool, error) {
 }
 
 // points returns the values of a series with their times.
-func (sc *scope) points(s *series) Series {
+func (sc *scope) points(s *series, memory *pointMemory) Series {
 	out := Series{Metric: s.metric}
 	if n := countBits(s.Valid); n > 0 {
-		out.Floats = make([]FloatPoint, 0, n)
+		out.Floats = memory.take(n)
 		for w, word := range s.Valid {
 			for ; word != 0; word &= word - 1 {
 				i := w*64 + bits.TrailingZeros64(word)

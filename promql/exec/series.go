@@ -162,11 +162,40 @@ func fillBits(b functions.Bitmap, n int) {
 	}
 }
 
+// slab makes series whose memory lies together.
+type slab struct {
+	n      int
+	series []series
+	floats []float64
+	bits   functions.Bitmap
+	made   int
+}
+
+// maxSlab bounds how many series of a slab have their memory together.
+const maxSlab = 256
+
+// next returns an empty series.
+func (l *slab) next() *series {
+	words := (l.n + 63) / 64
+	if len(l.series) == 0 {
+		count := max(1, min(l.made, maxSlab, 1<<15/max(l.n, 1)))
+		l.series = make([]series, count)
+		l.floats = make([]float64, count*l.n)
+		l.bits = make(functions.Bitmap, count*words)
+	}
+	s := &l.series[0]
+	s.Floats, s.Valid = l.floats[:l.n:l.n], l.bits[:words:words]
+	l.series, l.floats, l.bits = l.series[1:], l.floats[l.n:], l.bits[words:]
+	l.made++
+	return s
+}
+
 // collect returns all series of an operator.
 func (sc *scope) collect(op operator) ([]*series, error) {
 	var all []*series
+	memory := slab{n: sc.n}
 	for {
-		s := newSeries(sc.n)
+		s := memory.next()
 		ok, err := op.next(s)
 		if err != nil {
 			return nil, err
