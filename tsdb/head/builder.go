@@ -173,9 +173,9 @@ func (b *builder) addConstant(v float64) {
 // More than half of the columns that change are one before to the bit, as buckets of
 // a histogram are and what is counted together, so it remembers how some are encoded.
 func (b *builder) addStripColumn(column, rows int) {
-	values := b.strip[column][:rows]
+	values := b.strip.columns[column][:rows]
 	known := &b.alike[alikeHash(values)]
-	if known.to > 0 && equalBits(b.strip[known.column][:rows], values) {
+	if known.to > 0 && equalBits(b.strip.columns[known.column][:rows], values) {
 		b.data = append(b.data, b.data[known.from:known.to]...)
 		b.endPlace()
 		return

@@ -32,8 +32,7 @@ func sealWindow(w *windowView) *segment {
 // addStrip adds up to 64 columns of a window; even is what evenColumns says.
 func (b *builder) addStrip(w *windowView, from int, main *layout, even storage.Bitmap) {
 	rows := w.rows()
-	base := w.baseOf(from)
-	changing := w.strips[from>>6].decode(&b.strip, base, rows)
+	changing := w.strips[from>>6].decode(&b.strip, rows)
 	clear(b.alike[:])
 	for i := range min(64, main.columns-from) {
 		c := from + i
@@ -46,11 +45,7 @@ func (b *builder) addStrip(w *windowView, from int, main *layout, even storage.B
 		case changing>>i&1 != 0:
 			b.addStripColumn(i, rows)
 		default:
-			v := 0.0
-			if i < len(base) {
-				v = base[i]
-			}
-			b.addConstant(v)
+			b.addConstant(b.strip.first[i])
 		}
 	}
 }

@@ -4,25 +4,31 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// strip is what changed in 64 columns, row by row, from the second row on.
+// strip is 64 columns of a window: the first row, and what later ones changed.
 //
-// A row that changed something has a word of changed and a piece in the list of
-// stripRuns. A piece lies in one run as a whole:
+// It is a list of stripRuns with pieces, each of which lies in one run as a whole.
+// Numbers are little-endian. The first piece is row 0:
 //
-//	1 byte  how many columns become wider, or nextRun: the piece is the first of
-//	        the next run, and so it is at the end of a run
-//	1 byte  for each of them: the column in 6 bits, its width in the 2 above
-//	        the changed values of the columns of each width, in the order of the widths,
-//	        then of the columns
+//	8 bytes   the columns whose float is not 0; if there are any:
+//	24 bytes  the columns of width16, width32 and widthWhole
+//	          their values
 //
-// Widths are those of the constants width8 to widthWhole: a value is what was
-// added to the one before, in 1, 2 or 4 bytes (little-endian, signed), or itself,
-// in 8. A window begins with all columns at width8. An addition is only written if
-// the sum is the value to the bit.
+// Every later row that changed something has a word of changed and a piece:
+//
+//	1 byte    how many columns become wider, or nextRun: the piece is the first of
+//	          the next run, and so it is at the end of a run
+//	1 byte    for each of them: the column in 6 bits, its width in the 2 above
+//	          the values of the columns that changed
+//
+// Values are those of the columns of each width, in the order of the widths, then
+// of the columns. A value is what was added to the one before, which is 0 at first,
+// in 1, 2 or 4 bytes, signed, or itself, in 8. In row 1 all columns are at width8. An
+// addition is only written if the sum is the value to the bit.
 //
 // Since readers go by the words of the rows that they see (see window), they do
 // not come to a piece that is being written.
@@ -30,7 +36,7 @@ type strip struct {
 	// changed has, by row, the columns whose float differs from the last one: in
 	// pieces of changedRows rows, nil while none of these has any.
 	changed [windowRows / changedRows]atomic.Pointer[changedWords]
-	// runs is the first run. It is set before a row is published that has a piece.
+	// runs is the first run. It is set before row 0 is published.
 	runs *stripRun
 
 	// The writer's: where the next piece goes, and how wide the columns are.
@@ -47,14 +53,14 @@ type changedWords [changedRows]uint64
 // piece there.
 type stripRun struct {
 	next *stripRun
-	data [stripRunBytes]byte
+	data []byte // of one of stripRunSizes
 }
 
-const (
-	// stripRunBytes is more than the longest piece takes, 1 + 64 + 64·8 bytes.
-	stripRunBytes = 632
-	nextRun       = 255
-)
+// stripRunSizes are the sizes of runs: a strip has one of each, then of the last, in
+// which the longest piece has room, 1 + 64 + 64·8 bytes.
+var stripRunSizes = [...]int{64, 128, 256, 640}
+
+const nextRun = 255
 
 // How a column's values are written.
 const (
@@ -75,9 +81,22 @@ func (w *widerColumns) set(column int, width uint8) {
 }
 
 var (
-	stripRuns    = sync.Pool{New: func() any { return new(stripRun) }}
+	stripRuns    [len(stripRunSizes)]sync.Pool // by size
 	stripChanged = sync.Pool{New: func() any { return new(changedWords) }}
 )
+
+// newStripRun returns a run that is larger than one of so many bytes, if there are
+// larger ones, and has room for a piece.
+func newStripRun(before, piece int) *stripRun {
+	i := 0
+	for i < len(stripRunSizes)-1 && (stripRunSizes[i] <= before || stripRunSizes[i] < piece) {
+		i++
+	}
+	if run, ok := stripRuns[i].Get().(*stripRun); ok {
+		return run
+	}
+	return &stripRun{data: make([]byte, stripRunSizes[i])}
+}
 
 // pieceLayout says where the values of each width begin in a piece, counted from
 // its first value, and where it ends.
@@ -93,13 +112,50 @@ func (w *widerColumns) layout(changed uint64) pieceLayout {
 	return l
 }
 
-// changedAt returns the columns that changed in a row.
-func (s *strip) changedAt(row int) uint64 {
-	if words := s.changed[row/changedRows].Load(); words != nil {
-		return words[row%changedRows]
+// size returns how long the values of a piece are.
+func (w *widerColumns) size(changed uint64) int {
+	n := bits.OnesCount64(changed)
+	if changed&(w[0]|w[1]|w[2]) == 0 {
+		return n
 	}
-	return 0
+	return n + bits.OnesCount64(changed&w[0]) + 3*bits.OnesCount64(changed&w[1]) + 7*bits.OnesCount64(changed&w[2])
 }
+
+// begin adds row 0: the floats of the columns, those that are missing being 0. It
+// returns how many bytes it took.
+func (s *strip) begin(floats []float64) int {
+	var word uint64
+	var wider widerColumns
+	for c, v := range floats {
+		if math.Float64bits(v) != 0 {
+			word |= 1 << c
+			if width := widthOf(0, v); width > width8 {
+				wider.set(c, width)
+			}
+		}
+	}
+	size := firstValues
+	if word == 0 {
+		size = firstWidths
+	}
+	size += wider.size(word)
+	s.last = newStripRun(0, size)
+	s.runs, s.used = s.last, size
+	piece := s.last.data[:size]
+	binary.LittleEndian.PutUint64(piece, word)
+	if word != 0 {
+		for i, columns := range wider {
+			binary.LittleEndian.PutUint64(piece[firstWidths+8*i:], columns)
+		}
+		wider.put(piece[firstValues:], word, zeros[:], floats)
+	}
+	return size
+}
+
+// Where the widths and the values of row 0 begin in its piece.
+const firstWidths, firstValues = 8, 32
+
+var zeros [64]float64
 
 // add adds a row: what changed, the value of each of these columns before, and the
 // values of all columns. It returns how many bytes it took.
@@ -111,19 +167,15 @@ func (s *strip) add(row int, changed uint64, before, latest []float64) int {
 		s.changed[row/changedRows].Store(words)
 	}
 	words[row%changedRows] = changed
-	if s.last == nil {
-		s.last = stripRuns.Get().(*stripRun)
-		s.runs, s.used = s.last, 0
-	}
 	var widened [64]byte
 	n := 0
 	for {
-		size := 1 + n + s.wider.layout(changed).end
-		if s.used+size > stripRunBytes {
-			if s.used < stripRunBytes {
+		size := 1 + n + s.wider.size(changed)
+		if room := len(s.last.data) - s.used; room < size {
+			if room > 0 {
 				s.last.data[s.used] = nextRun
 			}
-			s.last.next = stripRuns.Get().(*stripRun)
+			s.last.next = newStripRun(len(s.last.data), size)
 			s.last, s.used = s.last.next, 0
 		}
 		piece := s.last.data[s.used : s.used+size]
@@ -230,185 +282,8 @@ func (s *strip) reset() {
 	for run := s.runs; run != nil; {
 		next := run.next
 		run.next = nil
-		stripRuns.Put(run)
+		stripRuns[slices.Index(stripRunSizes[:], len(run.data))].Put(run)
 		run = next
 	}
 	s.runs, s.last, s.wider = nil, nil, widerColumns{}
-}
-
-// stripReader reads the pieces of a strip, one after the other.
-type stripReader struct {
-	run   *stripRun
-	at    int
-	wider widerColumns
-}
-
-// begin goes to the values of the next piece.
-func (r *stripReader) begin() {
-	if r.at == stripRunBytes || r.run.data[r.at] == nextRun {
-		r.run, r.at = r.run.next, 0
-	}
-	n := int(r.run.data[r.at])
-	r.at++
-	for _, b := range r.run.data[r.at : r.at+n] {
-		r.wider.set(int(b&63), b>>6)
-	}
-	r.at += n
-}
-
-// float returns the value of one of the changed columns, v being the one before.
-func (w *widerColumns) float(values []byte, changed, bit uint64, v float64) float64 {
-	below := changed & (bit - 1)
-	if (w[0]|w[1]|w[2])&bit == 0 {
-		return v + float64(int8(values[bits.OnesCount64(below&^(w[0]|w[1]|w[2]))]))
-	}
-	l := w.layout(changed)
-	switch {
-	case w[0]&bit != 0:
-		at := l.at16 + 2*bits.OnesCount64(below&w[0])
-		return v + float64(int16(binary.LittleEndian.Uint16(values[at:])))
-	case w[1]&bit != 0:
-		at := l.at32 + 4*bits.OnesCount64(below&w[1])
-		return v + float64(int32(binary.LittleEndian.Uint32(values[at:])))
-	default:
-		at := l.atWhole + 8*bits.OnesCount64(below&w[2])
-		return math.Float64frombits(binary.LittleEndian.Uint64(values[at:]))
-	}
-}
-
-// size returns how long the values of a piece are.
-func (w *widerColumns) size(changed uint64) int {
-	n := bits.OnesCount64(changed)
-	if changed&(w[0]|w[1]|w[2]) == 0 {
-		return n
-	}
-	return n + bits.OnesCount64(changed&w[0]) + 3*bits.OnesCount64(changed&w[1]) + 7*bits.OnesCount64(changed&w[2])
-}
-
-// column fills dst, rows of a window, with the floats of a column, v being the one
-// of row 0.
-func (s *strip) column(dst []float64, column uint32, v float64) {
-	bit := uint64(1) << column
-	r := stripReader{}
-	data, at := &noPieces, 0 // those of r, while it needs not be asked
-	for from := 0; from < len(dst); from += changedRows {
-		rows := dst[from:min(from+changedRows, len(dst))]
-		words := s.changed[from/changedRows].Load()
-		if words == nil {
-			fill(rows, v)
-			continue
-		}
-		for i, changed := range words[:len(rows)] {
-			if changed != 0 {
-				if uint(at) < stripRunBytes && data[at] == 0 {
-					at++
-				} else {
-					if r.run == nil {
-						r.run = s.runs
-					} else {
-						r.at = at
-					}
-					r.begin()
-					data, at = &r.run.data, r.at
-				}
-				if changed&bit != 0 {
-					v = r.wider.float(data[at:], changed, bit, v)
-				}
-				at += r.wider.size(changed)
-			}
-			rows[i] = v
-		}
-	}
-}
-
-// noPieces is the data of no run.
-var noPieces = [stripRunBytes]byte{nextRun}
-
-// stripBuffer is the decoded floats of a strip, by column.
-type stripBuffer [64][windowRows]float64
-
-// changing returns the columns that change in the first rows.
-func (s *strip) changing(rows int) (changing uint64) {
-	for from := 0; from < rows; from += changedRows {
-		if words := s.changed[from/changedRows].Load(); words != nil {
-			for _, word := range words[:min(rows-from, changedRows)] {
-				changing |= word
-			}
-		}
-	}
-	return changing
-}
-
-// decode fills dst with the first rows of the columns that change, and returns
-// which they are. base are the floats of row 0 of the columns that have any but 0.
-func (s *strip) decode(dst *stripBuffer, base []float64, rows int) (changing uint64) {
-	changing = s.changing(rows)
-	if changing == 0 {
-		return 0
-	}
-	d := stripDecoder{dst: dst}
-	copy(d.current[:], base)
-	d.run = s.runs
-	for row := range rows {
-		if changed := s.changedAt(row); changed != 0 {
-			d.row(row, changed)
-		}
-	}
-	for word := changing; word != 0; word &= word - 1 {
-		d.fill(bits.TrailingZeros64(word), rows)
-	}
-	return changing
-}
-
-// stripDecoder decodes all columns of a strip.
-type stripDecoder struct {
-	stripReader
-	dst     *stripBuffer
-	current [64]float64
-	filled  [64]uint8 // rows that are there
-}
-
-// fill fills a column up to a row.
-func (d *stripDecoder) fill(c, to int) {
-	column := d.dst[c][d.filled[c]:to]
-	for i := range column {
-		column[i] = d.current[c]
-	}
-	d.filled[c] = uint8(to)
-}
-
-// row decodes the values of a row.
-func (d *stripDecoder) row(row int, changed uint64) {
-	d.begin()
-	l := d.wider.layout(changed)
-	values := d.run.data[d.at : d.at+l.end]
-	d.at += l.end
-	at := 0
-	for word := changed &^ (d.wider[0] | d.wider[1] | d.wider[2]); word != 0; word &= word - 1 {
-		c := bits.TrailingZeros64(word)
-		d.fill(c, row)
-		d.current[c] += float64(int8(values[at]))
-		at++
-	}
-	at = l.at16
-	for word := changed & d.wider[0]; word != 0; word &= word - 1 {
-		c := bits.TrailingZeros64(word)
-		d.fill(c, row)
-		d.current[c] += float64(int16(binary.LittleEndian.Uint16(values[at:])))
-		at += 2
-	}
-	at = l.at32
-	for word := changed & d.wider[1]; word != 0; word &= word - 1 {
-		c := bits.TrailingZeros64(word)
-		d.fill(c, row)
-		d.current[c] += float64(int32(binary.LittleEndian.Uint32(values[at:])))
-		at += 4
-	}
-	at = l.atWhole
-	for word := changed & d.wider[2]; word != 0; word &= word - 1 {
-		c := bits.TrailingZeros64(word)
-		d.fill(c, row)
-		d.current[c] = math.Float64frombits(binary.LittleEndian.Uint64(values[at:]))
-		at += 8
-	}
 }

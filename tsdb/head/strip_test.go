@@ -56,6 +56,10 @@ func TestStrip(t *testing.T) {
 		src := stripSource{rng: rand.New(rand.NewPCG(seed, 1))}
 		src.next()
 		rows := [][64]float64{src.values}
+		if seed%7 == 6 {
+			src.values, rows[0] = [64]float64{}, [64]float64{}
+		}
+		s.begin(rows[0][:])
 		for row := 1; row < windowRows; row++ {
 			changed, before := src.next()
 			if seed%5 == 4 && row/changedRows%2 == 0 { // nothing changes for a while
@@ -69,18 +73,18 @@ func TestStrip(t *testing.T) {
 		}
 		for _, n := range []int{1, 2, changedRows, 1 + src.rng.IntN(windowRows), windowRows} {
 			var all stripBuffer
-			changing := s.decode(&all, rows[0][:], n)
+			changing := s.decode(&all, n)
 			require.Equal(t, s.changing(n), changing)
 			for c := range uint32(64) {
 				column := make([]float64, n)
-				s.column(column, c, rows[0][c])
+				s.column(column, c)
 				for row, v := range column {
 					want := math.Float64bits(rows[row][c])
 					require.Equal(t, want, math.Float64bits(v), "seed %d row %d column %d", seed, row, c)
 					if changing>>c&1 != 0 {
-						require.Equal(t, want, math.Float64bits(all[c][row]), "seed %d row %d column %d", seed, row, c)
+						require.Equal(t, want, math.Float64bits(all.columns[c][row]), "seed %d row %d column %d", seed, row, c)
 					} else {
-						require.Equal(t, math.Float64bits(rows[0][c]), want)
+						require.Equal(t, math.Float64bits(all.first[c]), want)
 					}
 				}
 			}
@@ -93,6 +97,7 @@ func TestStrip(t *testing.T) {
 func TestStripIsSmall(t *testing.T) {
 	var s strip
 	var values [64]float64
+	require.Equal(t, 8, s.begin(nil))
 	total := 0
 	for row := 1; row < windowRows; row++ {
 		var before []float64
@@ -103,6 +108,25 @@ func TestStripIsSmall(t *testing.T) {
 		total += s.add(row, 1<<32-1, before, values[:])
 	}
 	require.Equal(t, (windowRows-1)*(32+8+1), total)
+}
+
+// TestStripRunWithoutPiece needs more than the run that a piece was begun in, so that the run
+// stays empty.
+func TestStripRunWithoutPiece(t *testing.T) {
+	var s strip
+	s.begin(nil)
+	var values [64]float64
+	for c := range values {
+		values[c] = 1 << 20
+	}
+	s.add(1, 1<<60-1, zeros[:], values[:])
+	require.Equal(t, byte(nextRun), s.runs.next.data[0], "the run that has room for a byte each")
+	column := make([]float64, 3)
+	s.column(column, 59)
+	require.Equal(t, []float64{0, 1 << 20, 1 << 20}, column)
+	var all stripBuffer
+	require.EqualValues(t, 1<<60-1, s.decode(&all, 3))
+	require.Equal(t, column, all.columns[0][:3])
 }
 
 func BenchmarkStrip(b *testing.B) {
@@ -128,6 +152,7 @@ func BenchmarkStrip(b *testing.B) {
 		cpu := cpuTime()
 		for b.Loop() {
 			s.reset()
+			s.begin(nil)
 			for i := 1; i < windowRows; i++ {
 				s.add(i, rows[i].changed, rows[i].before, rows[i].values)
 			}
@@ -137,14 +162,14 @@ func BenchmarkStrip(b *testing.B) {
 	b.Run("decode", func(b *testing.B) {
 		cpu := cpuTime()
 		for b.Loop() {
-			s.decode(&buf, nil, windowRows)
+			s.decode(&buf, windowRows)
 		}
 		report(b, cpu)
 	})
 	b.Run("column", func(b *testing.B) {
 		cpu, column := cpuTime(), make([]float64, windowRows)
 		for b.Loop() {
-			s.column(column, 40, 0)
+			s.column(column, 40)
 		}
 		b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N*windowRows), "cpu-ns/row")
 	})

@@ -34,8 +34,7 @@ type window struct {
 	pins   atomic.Int32
 	first  uint64 // ordinal of row 0 in the group's timeline
 	strips []strip
-	base   []float64 // the values of row 0; columns that came later had 0
-	stored int       // bytes in the strips and the uneven rows, about
+	stored int // bytes in the strips and the uneven rows, about
 
 	// The following are replaced under group.rmu.
 	times   []int64
@@ -87,7 +86,9 @@ func (w *window) begin(columns int) {
 func (w *window) put(latest []float64, changed storage.Bitmap, before []float64) {
 	row := len(w.times)
 	if row == 0 {
-		w.base = append(w.base[:0], latest...)
+		for i := range w.strips {
+			w.stored += w.strips[i].begin(latest[min(i*64, len(latest)):min(i*64+64, len(latest))])
+		}
 		return
 	}
 	for i, word := range changed[:min(len(changed), len(w.strips))] {
@@ -237,15 +238,6 @@ func (w *windowView) has(r int, s *series, col uint32) bool {
 	return u.hasFloat(col) || u.cell(col) != nil
 }
 
-// baseOf returns the floats of row 0 from a column on.
-func (w *windowView) baseOf(col int) []float64 { return w.base[min(col, len(w.base)):] }
-
 // floats fills dst with the last float of a column at each row, whether it is
 // the row's own or not.
-func (w *windowView) floats(dst []float64, col uint32) {
-	v := 0.0
-	if base := w.baseOf(int(col)); len(base) > 0 {
-		v = base[0]
-	}
-	w.strips[col>>6].column(dst, col&63, v)
-}
+func (w *windowView) floats(dst []float64, col uint32) { w.strips[col>>6].column(dst, col&63) }
