@@ -8,8 +8,8 @@ import (
 // all are the functions by name.
 var all = byName(
 	map[string]*Range{
-		"avg_over_time":                {Window: sumOrAvgWindow(avgFloats, avgHistograms), Batch: kernel(avgFloats).batch()},
-		"sum_over_time":                {Window: sumOrAvgWindow(sumFloats, sumHistograms), Batch: kernel(sumFloats).batch()},
+		"avg_over_time":                {Window: sumOrAvgWindow(avgFloats, avgHistograms), Batch: sumsBatch(avgFloats, true)},
+		"sum_over_time":                {Window: sumOrAvgWindow(sumFloats, sumHistograms), Batch: sumsBatch(sumFloats, false)},
 		"count_over_time":              {Window: countWindow, Batch: kernel(countFloats).batch(), OnlyCount: true},
 		"absent_over_time":             {Window: presentWindow, Batch: kernel(presentFloats).batch(), OnlyCount: true},
 		"present_over_time":            {Window: presentWindow, Batch: kernel(presentFloats).batch(), OnlyCount: true},
@@ -17,14 +17,14 @@ var all = byName(
 		"last_over_time":               {Window: lastWindow, Batch: kernel(lastFloat).batch(), KeepsName: true},
 		"ts_of_first_over_time":        {Window: firstTimeWindow, Batch: kernel(firstTime).batch()},
 		"ts_of_last_over_time":         {Window: lastTimeWindow, Batch: kernel(lastTime).batch()},
-		"max_over_time":                overFloats(maxFloats),
-		"min_over_time":                overFloats(minFloats),
+		"max_over_time":                {Window: kernel(maxFloats).ignoringHistograms(), Batch: maxBatch},
+		"min_over_time":                {Window: kernel(minFloats).ignoringHistograms(), Batch: minBatch},
 		"ts_of_max_over_time":          overFloats(timeOfMax),
 		"ts_of_min_over_time":          overFloats(timeOfMin),
 		"stddev_over_time":             overFloats(deviationFloats),
 		"stdvar_over_time":             overFloats(varianceFloats),
 		"mad_over_time":                overFloats(medianDeviation),
-		"quantile_over_time":           overFloats(quantileFloats),
+		"quantile_over_time":           {Window: kernel(quantileFloats).ignoringHistograms(), Batch: quantileBatch},
 		"deriv":                        overFloats(derivative),
 		"predict_linear":               overFloats(prediction),
 		"double_exponential_smoothing": checked(overFloats(smoothing), checkSmoothing),

@@ -115,7 +115,7 @@ func newRangeCase(t *testing.T, r *rand.Rand, name string) *rangeCase {
 	} else if n == 2 && f.Smoothed {
 		extension, c.modifier = " smoothed", Smoothed
 	}
-	length := []string{"1m", "5m", "20s", "1500ms"}[r.IntN(4)]
+	length := []string{"1m", "5m", "20s", "1500ms", "15m"}[r.IntN(5)]
 	offset := []string{"", " offset 30s", " offset -1m"}[r.IntN(3)]
 	selector := "metric[" + length + "]" + extension + offset
 	steps := 1 + r.IntN(80)

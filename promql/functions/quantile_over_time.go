@@ -19,6 +19,11 @@ func quantileOf(q float64, values []float64) float64 {
 		return math.Inf(1)
 	}
 	sortValues(values)
+	return quantileOfSorted(q, values)
+}
+
+// quantileOfSorted returns quantile q, which is from 0 to 1, of some values.
+func quantileOfSorted(q float64, values []float64) float64 {
 	last := float64(len(values) - 1)
 	rank := q * last
 	lower := math.Max(0, math.Floor(rank))
@@ -55,12 +60,18 @@ func (s nanFirst) Less(i, j int) bool { return ascending(s[i], s[j]) }
 func (s nanFirst) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 
 func quantileFloats(_ []int64, v []float64, c *call) (float64, bool) {
-	q := c.args.Scalar(0, c.step)
-	if invalidQuantile(q) {
-		c.args.Annotations.Add(annotations.NewInvalidQuantileWarning(q, c.args.Pos))
-	}
 	c.args.scratch = append(c.args.scratch[:0], v...)
-	return quantileOf(q, c.args.scratch), true
+	return quantileOf(c.args.quantile(c.step), c.args.scratch), true
+}
+
+// quantile returns the parameter of quantile_over_time at a step that has
+// samples, and says if it is none.
+func (a *Args) quantile(step int) float64 {
+	q := a.Scalar(0, step)
+	if invalidQuantile(q) {
+		a.Annotations.Add(annotations.NewInvalidQuantileWarning(q, a.Pos))
+	}
+	return q
 }
 
 // medianDeviation is the median of the distances from the median.
