@@ -131,3 +131,23 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	close(store.release)
 	require.NoError(t, <-first)
 }
+
+// TestAbsurdSteps asks for more steps than there is memory for.
+func TestAbsurdSteps(t *testing.T) {
+	e := newTestEngine(t, fill(t))
+	ctx := context.Background()
+	_, err := e.Range(ctx, "up", time.UnixMilli(0), time.UnixMilli(1<<50), time.Millisecond, QueryOptions{})
+	require.ErrorContains(t, err, "too many samples")
+	for _, expr := range []string{"max_over_time(up[200y:1ms])", "up[200y:1ms]", "max_over_time((1 + up)[292y:1ms])"} {
+		_, err = e.Instant(ctx, expr, time.UnixMilli(1<<42), QueryOptions{})
+		require.ErrorContains(t, err, "too many samples", expr)
+	}
+	_, err = e.Range(ctx, "up", time.UnixMilli(0), time.UnixMilli(1000), time.Microsecond, QueryOptions{})
+	require.Error(t, err)
+	_, err = e.Range(ctx, "up", time.UnixMilli(0), time.UnixMilli(1000), 0, QueryOptions{})
+	require.ErrorIs(t, err, ErrParse)
+	r, err := e.Range(ctx, "up", time.UnixMilli(2000), time.UnixMilli(1000), time.Second, QueryOptions{})
+	require.NoError(t, err)
+	require.Empty(t, r.Matrix)
+	r.Close()
+}

@@ -167,6 +167,12 @@ func (j *join) run() {
 	}
 	j.findDuplicates()
 	for i, s := range j.many {
+		if i%256 == 0 {
+			if err := j.sc.interrupted(); err != nil {
+				j.fail(-1, err)
+				return
+			}
+		}
 		j.matchOf(s, j.manySig[i], fillOne, fillMany == nil)
 	}
 	if fillMany == nil {

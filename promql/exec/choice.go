@@ -102,13 +102,15 @@ func (c *choice) run() ([]*series, error) {
 		}
 	}
 	if c.sc.instant() {
-		return c.chooseOrdered(all, groups, ratios), nil
+		return c.chooseOrdered(all, groups, ratios)
 	}
 	chosen := make([]functions.Bitmap, len(all))
 	for i := range chosen {
 		chosen[i] = functions.NewBitmap(c.sc.n)
 	}
-	c.choose(all, groups, ratios, func(step, i int) { chosen[i].Set(step) })
+	if err := c.choose(all, groups, ratios, func(step, i int) { chosen[i].Set(step) }); err != nil {
+		return nil, err
+	}
 	for i, s := range all {
 		s.only(chosen[i])
 	}
@@ -117,16 +119,19 @@ func (c *choice) run() ([]*series, error) {
 
 // chooseOrdered returns the series that are chosen at the only step, in the
 // order in which they are.
-func (c *choice) chooseOrdered(all []*series, groups [][]int, ratios []float64) []*series {
+func (c *choice) chooseOrdered(all []*series, groups [][]int, ratios []float64) ([]*series, error) {
 	var out []*series
-	c.choose(all, groups, ratios, func(_, i int) { out = append(out, all[i]) })
-	return out
+	err := c.choose(all, groups, ratios, func(_, i int) { out = append(out, all[i]) })
+	return out, err
 }
 
 // choose calls chosen with each step and series that is chosen.
-func (c *choice) choose(all []*series, groups [][]int, ratios []float64, chosen func(step, i int)) {
+func (c *choice) choose(all []*series, groups [][]int, ratios []float64, chosen func(step, i int)) error {
 	selection := functions.NewSelection(c.node.Op, c.node.Pos, &c.notes)
 	for step := range c.sc.n {
+		if err := c.sc.interrupted(); err != nil {
+			return err
+		}
 		for _, group := range groups {
 			if !selection.Reset(scalarAt(c.param, step), len(all)) {
 				break
@@ -152,6 +157,7 @@ func (c *choice) choose(all []*series, groups [][]int, ratios []float64, chosen 
 			}
 		}
 	}
+	return nil
 }
 
 // checkParam looks at the parameter, and reports whether anything can be chosen.

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/common/model"
@@ -23,8 +25,8 @@ type histogramCall struct {
 	operand plan.Node
 	scalars [][]float64
 	// compute returns the series of a histogram with the labels of the classic
-	// buckets, or of the native histogram if there are none.
-	compute func(g *functions.HistogramGroup, metric labels.Labels) []*series
+	// buckets, or of the native histogram if there are none, for each quantile.
+	compute func(g *functions.HistogramGroup, metric labels.Labels) [][]*series
 	args    functions.Args
 	notes   functions.Annotations
 
@@ -66,10 +68,10 @@ func (sc *scope) newHistogramQuantile(n *plan.Call) (operator, error) {
 		return nil, err
 	}
 	functions.CheckQuantiles(h.scalars, []posrange.PositionRange{n.Args[0].Position()}, &h.notes)
-	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) []*series {
+	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) [][]*series {
 		s := h.result(metric)
 		g.Quantiles([]*functions.Steps{&s.Steps}, h.scalars, sc.first, sc.step, &h.args)
-		return []*series{s}
+		return [][]*series{{s}}
 	}
 	return h, nil
 }
@@ -79,10 +81,10 @@ func (sc *scope) newHistogramFraction(n *plan.Call) (operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) []*series {
+	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) [][]*series {
 		s := h.result(metric)
 		g.Fraction(&s.Steps, h.scalars[0], h.scalars[1], &h.args)
-		return []*series{s}
+		return [][]*series{{s}}
 	}
 	return h, nil
 }
@@ -98,7 +100,7 @@ func (sc *scope) newHistogramQuantiles(n *plan.Call) (operator, error) {
 	}
 	functions.CheckQuantiles(h.scalars, positions, &h.notes)
 	name := n.Args[1].(*plan.Text).Value
-	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) []*series {
+	h.compute = func(g *functions.HistogramGroup, metric labels.Labels) [][]*series {
 		all := make([]*series, len(h.scalars))
 		dst := make([]*functions.Steps, len(h.scalars))
 		for i := range all {
@@ -106,9 +108,9 @@ func (sc *scope) newHistogramQuantiles(n *plan.Call) (operator, error) {
 			dst[i] = &all[i].Steps
 		}
 		g.Quantiles(dst, h.scalars, sc.first, sc.step, &h.args)
-		var out []*series
+		out := make([][]*series, len(all))
 		for i, s := range all {
-			out = append(out, h.byQuantile(s, name, h.scalars[i])...)
+			out[i] = h.byQuantile(s, name, h.scalars[i])
 		}
 		return out
 	}
@@ -170,23 +172,42 @@ type histogramGroup struct {
 	metric labels.Labels
 }
 
+// kind is 0 for native histograms and 1 for classic ones.
+func (g *histogramGroup) kind() int {
+	if g.Native != nil {
+		return 0
+	}
+	return 1
+}
+
 func (h *histogramCall) run() error {
 	groups, err := h.group()
 	if err != nil {
 		return err
 	}
 	rows := newResultRows(h.sc, len(groups))
+	// Native histograms come before classic ones, by quantile.
+	slices.SortStableFunc(groups, func(a, b *histogramGroup) int { return cmp.Compare(a.kind(), b.kind()) })
+	var results [][][]*series
 	for _, g := range groups {
 		h.args.Metric = ""
 		if h.sc.opts.DelayedNames {
 			h.args.Metric = g.metric.Get(model.MetricNameLabel)
 		}
-		for _, s := range h.compute(&g.HistogramGroup, g.metric) {
-			if s.empty() {
-				continue
+		results = append(results, h.compute(&g.HistogramGroup, g.metric))
+	}
+	for q := range max(1, len(h.scalars)) {
+		for _, r := range results {
+			if q >= len(r) {
+				break
 			}
-			if err := rows.add(s); err != nil {
-				return err
+			for _, s := range r[q] {
+				if s.empty() {
+					continue
+				}
+				if err := rows.add(s); err != nil {
+					return err
+				}
 			}
 		}
 	}

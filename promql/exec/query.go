@@ -94,6 +94,9 @@ func Run(ctx context.Context, p *plan.Plan, q storage.Querier, opts Options, cou
 	if last < sc.first {
 		sc.n = 0
 	}
+	if err := ev.checkSteps(sc.n); err != nil {
+		return nil, err
+	}
 	counts.InitStepTracking(sc.first, max(sc.first, last), sc.step)
 	if err := ev.interrupted(); err != nil {
 		return nil, err
@@ -104,6 +107,18 @@ func Run(ctx context.Context, p *plan.Plan, q storage.Querier, opts Options, cou
 	}
 	res.Annotations = ev.notes
 	return res, nil
+}
+
+// manySteps is a number of steps that any query may have.
+const manySteps = 1 << 20
+
+// checkSteps fails a query with more steps than it may have samples: there is
+// room for a value at each.
+func (ev *evaluator) checkSteps(n int) error {
+	if n > max(manySteps, ev.opts.MaxSamples) {
+		return fmt.Errorf("%w: %d steps", ErrTooManySamples, n)
+	}
+	return nil
 }
 
 // evaluator is what all parts of a query share.

@@ -129,7 +129,7 @@ type subquerySource struct {
 
 // subqueryScope returns the steps of a subquery: those that are multiples of its
 // step in the ranges of all steps of sc.
-func (sc *scope) subqueryScope(n *plan.Subquery) *scope {
+func (sc *scope) subqueryScope(n *plan.Subquery) (*scope, error) {
 	first, last := sc.first, sc.time(sc.n-1)
 	if n.At != nil {
 		first, last = *n.At, *n.At
@@ -148,14 +148,20 @@ func (sc *scope) subqueryScope(n *plan.Subquery) *scope {
 	if last >= inner.first {
 		inner.n = int((last-inner.first)/step) + 1
 	}
+	if err := sc.checkSteps(inner.n); err != nil {
+		return nil, err
+	}
 	inner.counts = stats.NewChildWithStepTracking(inner.first, max(inner.first, last), step)
-	return inner
+	return inner, nil
 }
 
 func (sc *scope) newSubquerySource(n *plan.Subquery, w *functions.Windows) (*subquerySource, error) {
-	s := &subquerySource{parent: sc, sc: sc.subqueryScope(n), node: n}
+	inner, err := sc.subqueryScope(n)
+	if err != nil {
+		return nil, err
+	}
+	s := &subquerySource{parent: sc, sc: inner, node: n}
 	s.reach = reach{firstEnd: w.FirstEnd, step: w.EndStep, length: w.Range, n: w.Steps}
-	var err error
 	s.inner, err = s.sc.operator(n.Expr)
 	s.at = newSeries(s.sc.n)
 	s.grid = make([]int64, s.sc.n)

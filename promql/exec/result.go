@@ -135,7 +135,10 @@ func (sc *scope) matrixResult(res *Result, root plan.Node) (usage, error) {
 }
 
 func (sc *scope) subqueryResult(res *Result, n *plan.Subquery) (usage, error) {
-	inner := sc.subqueryScope(n)
+	inner, err := sc.subqueryScope(n)
+	if err != nil {
+		return usage{}, err
+	}
 	used, err := inner.vectorResult(res, n.Expr)
 	if err != nil {
 		return used, err

@@ -17,6 +17,8 @@ type smoothed struct {
 	args  functions.Args
 	notes functions.Annotations
 	at    rangeSamples
+	hists histogramSizes
+	used  usage
 }
 
 func (sc *scope) newSmoothed(n *plan.Selector) *smoothed {
@@ -27,8 +29,21 @@ func (sc *scope) newSmoothed(n *plan.Selector) *smoothed {
 	return o
 }
 
-// usage is nothing: Prometheus does not count these.
-func (o *smoothed) usage() usage { return usage{} }
+// usage has the samples around the steps, not those of the result: Prometheus
+// counts those of the last step of each series until the end.
+func (o *smoothed) usage() usage { return o.used }
+
+// count adds the samples of a series.
+func (o *smoothed) count() error {
+	widest, last := o.at.look.widest, o.at.look.last()
+	if o.at.histLook != nil {
+		o.hists.of(&o.at, o.sc.n)
+		widest, last = o.hists.widest, o.hists.last
+	}
+	o.used.peak = max(o.used.peak, o.used.held+widest)
+	o.used.held += last
+	return o.sc.check(o.used)
+}
 
 func (o *smoothed) next(s *series) (bool, error) {
 	for {
@@ -39,6 +54,9 @@ func (o *smoothed) next(s *series) (bool, error) {
 		if !ok {
 			o.sc.done(&o.notes)
 			return false, nil
+		}
+		if err := o.count(); err != nil {
+			return false, err
 		}
 		s.reset(o.sc.n)
 		o.args.Metric = o.at.metric.Get(model.MetricNameLabel)
