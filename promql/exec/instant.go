@@ -44,6 +44,7 @@ func (i *instant) next(s *series) (bool, error) {
 		}
 		if found == nil {
 			i.reader.release()
+			i.looks.release()
 			return false, nil
 		}
 		if err := i.fill(s, found); err != nil {

@@ -76,6 +76,7 @@ func (s *windowSource) next(out *rangeSamples) (bool, error) {
 	}
 	if found == nil {
 		s.reader.release()
+		s.looks.release()
 		return false, nil
 	}
 	*out = rangeSamples{metric: found.Labels()}

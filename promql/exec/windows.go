@@ -2,6 +2,7 @@ package exec
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/gnomonhq/gnomon/storage"
 )
@@ -93,6 +94,23 @@ type looks struct {
 type kept struct {
 	pieces []piece
 	look   look
+	// joined has the timestamps if there are several pieces.
+	joined []int64
+}
+
+// keptLooks has the memory of looks that are not used any more.
+var keptLooks = sync.Pool{New: func() any { return &kept{} }}
+
+// release gives the memory of all looks back.
+func (c *looks) release() {
+	for _, list := range c.byKey {
+		for _, k := range list {
+			clear(k.pieces)
+			k.look.times = nil
+			keptLooks.Put(k)
+		}
+	}
+	c.byKey = nil
 }
 
 // maxLookBytes bounds what a selector keeps.
@@ -149,8 +167,13 @@ func (c *looks) keep(key uint64, r *reader) *look {
 	if !c.room(size) {
 		return nil
 	}
-	k := &kept{pieces: slices.Clone(r.pieces)}
-	c.reach.apply(&k.look, r.joinTimes(nil))
+	k := keptLooks.Get().(*kept)
+	k.pieces = append(k.pieces[:0], r.pieces...)
+	times := r.joinTimes(k.joined)
+	if len(r.pieces) > 1 {
+		k.joined = times
+	}
+	c.reach.apply(&k.look, times)
 	c.byKey[key] = append(c.byKey[key], k)
 	return &k.look
 }
