@@ -37,7 +37,7 @@ func sameError(ours, theirs string) bool {
 // forgottenOffset is timestamp() of a selector with both offset and @: upstream's
 // engine sets the offset to what @ takes and forgets the other, but selects the
 // samples with it, so that it finds none or the wrong ones.
-var forgottenOffset = regexp.MustCompile(`timestamp\([^()]*( offset .* @ | @ .* offset )`)
+var forgottenOffset = regexp.MustCompile(`timestamp\(.*( offset .* @ | @ .* offset )`)
 
 // forcedSamples is how many samples histogram_quantile had to force into
 // monotonicity. Upstream's engine merges the annotation of all steps so far into
