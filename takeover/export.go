@@ -185,7 +185,7 @@ func (e *exporter) selected(ctx context.Context, q storage.Querier, labelsOnly b
 	for _, ms := range selectors {
 		sets = append(sets, q.Select(ctx, hints, ms...))
 	}
-	return batch.MergeSets(sets, 0)
+	return batch.MergeSets(sets, labels.Compare, 0)
 }
 
 // symbolsOf returns the names and values of labels, ascending.

@@ -81,7 +81,7 @@ func TestSelectAsksThePartsInItsRange(t *testing.T) {
 	q := opened.(*querier)
 	for _, c := range []struct {
 		hints *storage.SelectHints
-		want  []storage.Querier
+		want  []part
 	}{
 		{nil, q.parts},
 		{&storage.SelectHints{}, q.parts},

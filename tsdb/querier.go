@@ -22,12 +22,21 @@ import (
 // have a sample, it is the same.
 type querier struct {
 	blocks *blockSet
-	parts  []storage.Querier
+	parts  []part
 	// rollups are the rollups that may be of use, survey what they know, and
 	// recent is where the head begins.
 	rollups []scan.Block
 	survey  *rollup.State
 	recent  int64
+}
+
+// part is a block or the head over a range of time.
+type part interface {
+	storage.Querier
+	// Overlaps reports whether there may be samples in the given range as well.
+	Overlaps(mint, maxt int64) bool
+	// SelectInBlockOrder is Select with the series in the order of block.Compare.
+	SelectInBlockOrder(ctx context.Context, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet
 }
 
 // Querier opens a snapshot of the samples with mint <= t <= maxt.
@@ -80,29 +89,34 @@ func (q *querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 	if len(parts) == 1 {
 		return parts[0].Select(ctx, hints, ms...)
 	}
-	var h storage.SelectHints
-	if hints != nil {
-		h = *hints
-	}
-	h.Sorted = true
 	sets := make([]storage.SeriesSet, len(parts))
-	for i, p := range parts {
-		sets[i] = p.Select(ctx, &h, ms...)
+	if hints != nil && hints.Sorted {
+		for i, p := range parts {
+			sets[i] = p.Select(ctx, hints, ms...)
+		}
+		return batch.MergeSets(sets, labels.Compare, hints.Limit)
 	}
-	return batch.MergeSets(sets, h.Limit)
+	// The order of blocks costs them nothing.
+	for i, p := range parts {
+		sets[i] = p.SelectInBlockOrder(ctx, hints, ms...)
+	}
+	limit := 0
+	if hints != nil {
+		limit = hints.Limit
+	}
+	return batch.MergeSets(sets, block.Compare, limit)
 }
 
 // partsOf returns the parts that may have samples in the range of a select, at
-// least one of them: the order that merging needs costs the first series a look
-// at all of them.
-func (q *querier) partsOf(hints *storage.SelectHints) []storage.Querier {
+// least one of them: merging costs.
+func (q *querier) partsOf(hints *storage.SelectHints) []part {
 	mint, maxt := int64(math.MinInt64), int64(math.MaxInt64)
 	if hints != nil && (hints.Mint != 0 || hints.Maxt != 0) {
 		mint, maxt = hints.Mint, hints.Maxt
 	}
-	parts := make([]storage.Querier, 0, len(q.parts))
+	parts := make([]part, 0, len(q.parts))
 	for _, p := range q.parts {
-		if p.(interface{ Overlaps(mint, maxt int64) bool }).Overlaps(mint, maxt) {
+		if p.Overlaps(mint, maxt) {
 			parts = append(parts, p)
 		}
 	}

@@ -4,7 +4,7 @@
 //
 //   - [Merge] is the union of batch iterators: ascending, one sample per
 //     timestamp. Where two sources have the same timestamp the first one counts.
-//   - [MergeSets] is the union of sorted series sets.
+//   - [MergeSets] is the union of series sets in one order.
 //   - [Sample] and [Collect] are for code that looks at samples one by one.
 //
 // Batches of sources that do not interleave pass through whole, with their

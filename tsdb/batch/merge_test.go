@@ -202,7 +202,7 @@ func TestMergeSets(t *testing.T) {
 			&listSet{names: []string{"c", "e"}, value: 4},
 		}
 	}
-	set := MergeSets(sets(), 0)
+	set := MergeSets(sets(), labels.Compare, 0)
 	got := map[string]int{}
 	var order []string
 	for set.Next() {
@@ -216,7 +216,7 @@ func TestMergeSets(t *testing.T) {
 	require.Equal(t, []string{"a", "b", "c", "d", "e"}, order)
 	require.Equal(t, map[string]int{"a": 1, "b": 1, "c": 3, "d": 1, "e": 1}, got)
 
-	set = MergeSets(sets(), 2)
+	set = MergeSets(sets(), labels.Compare, 2)
 	n := 0
 	for set.Next() {
 		n++

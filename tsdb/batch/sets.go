@@ -10,14 +10,14 @@ import (
 	"github.com/gnomonhq/gnomon/storage"
 )
 
-// MergeSets is the union of series sets, each of which is in ascending order of
-// labels. A series that is in several sets has the union of its samples, as
+// MergeSets is the union of series sets, each of which is in the order of compare,
+// in that order. A series that is in several sets has the union of its samples, as
 // [Merge] has it; earlier sets win. A limit above 0 bounds the series.
-func MergeSets(sets []storage.SeriesSet, limit int) storage.SeriesSet {
+func MergeSets(sets []storage.SeriesSet, compare func(a, b labels.Labels) int, limit int) storage.SeriesSet {
 	if len(sets) == 1 && limit <= 0 {
 		return sets[0]
 	}
-	return &mergedSet{sets: sets, left: limit, limited: limit > 0}
+	return &mergedSet{sets: sets, heap: setHeap{compare: compare}, left: limit, limited: limit > 0}
 }
 
 // mergedSet merges sets by a heap of their current series.
@@ -36,20 +36,23 @@ type cursor struct {
 	series storage.Series
 }
 
-type setHeap []cursor
+type setHeap struct {
+	list    []cursor
+	compare func(a, b labels.Labels) int
+}
 
-func (h setHeap) Len() int      { return len(h) }
-func (h setHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h setHeap) Less(i, j int) bool {
-	if c := labels.Compare(h[i].series.Labels(), h[j].series.Labels()); c != 0 {
+func (h *setHeap) Len() int      { return len(h.list) }
+func (h *setHeap) Swap(i, j int) { h.list[i], h.list[j] = h.list[j], h.list[i] }
+func (h *setHeap) Less(i, j int) bool {
+	if c := h.compare(h.list[i].series.Labels(), h.list[j].series.Labels()); c != 0 {
 		return c < 0
 	}
-	return h[i].index < h[j].index
+	return h.list[i].index < h.list[j].index
 }
-func (h *setHeap) Push(x any) { *h = append(*h, x.(cursor)) }
+func (h *setHeap) Push(x any) { h.list = append(h.list, x.(cursor)) }
 func (h *setHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
+	last := h.list[len(h.list)-1]
+	h.list = h.list[:len(h.list)-1]
 	return last
 }
 
@@ -57,7 +60,7 @@ func (m *mergedSet) start() {
 	m.started = true
 	for i, set := range m.sets {
 		if set.Next() {
-			m.heap = append(m.heap, cursor{i, set.At()})
+			m.heap.list = append(m.heap.list, cursor{i, set.At()})
 		}
 	}
 	heap.Init(&m.heap)
@@ -65,7 +68,7 @@ func (m *mergedSet) start() {
 
 // advance moves the set at the top of the heap on.
 func (m *mergedSet) advance() {
-	top := &m.heap[0]
+	top := &m.heap.list[0]
 	if set := m.sets[top.index]; set.Next() {
 		top.series = set.At()
 		heap.Fix(&m.heap, 0)
@@ -79,20 +82,20 @@ func (m *mergedSet) Next() bool {
 	if !m.started {
 		m.start()
 	}
-	if len(m.heap) == 0 || (m.limited && m.left == 0) {
+	if m.heap.Len() == 0 || (m.limited && m.left == 0) {
 		return false
 	}
 	m.left--
-	first := m.heap[0].series
+	first := m.heap.list[0].series
 	m.current = first
 	m.advance()
 	var joined *joinedSeries
-	for len(m.heap) > 0 && labels.Equal(m.heap[0].series.Labels(), first.Labels()) {
+	for m.heap.Len() > 0 && labels.Equal(m.heap.list[0].series.Labels(), first.Labels()) {
 		if joined == nil {
 			joined = &joinedSeries{parts: []storage.Series{first}}
 			m.current = joined
 		}
-		joined.parts = append(joined.parts, m.heap[0].series)
+		joined.parts = append(joined.parts, m.heap.list[0].series)
 		m.advance()
 	}
 	return true

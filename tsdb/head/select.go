@@ -16,6 +16,25 @@ import (
 // Select returns the series that match and have a sample in the range. They are
 // looked at one by one, as the caller asks for them.
 func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	s := q.hinted(ctx, hints, ms)
+	if hints != nil && hints.Sorted {
+		s.inOrderOfLabels()
+	} else {
+		s.inOrderOfNumber()
+	}
+	return s
+}
+
+// SelectInBlockOrder is Select with the series in the order of block.Compare,
+// whatever the hints say.
+func (q *Querier) SelectInBlockOrder(ctx context.Context, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	s := q.hinted(ctx, hints, ms)
+	s.inOrderOfBlock()
+	return s
+}
+
+// hinted is the selection that the hints want.
+func (q *Querier) hinted(ctx context.Context, hints *storage.SelectHints, ms []*labels.Matcher) *seriesSet {
 	mint, maxt := q.mint, q.maxt
 	if hints != nil && (hints.Mint != 0 || hints.Maxt != 0) {
 		mint, maxt = max(mint, hints.Mint), min(maxt, hints.Maxt)
@@ -23,11 +42,6 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 	s := q.selection(ctx, mint, maxt, ms)
 	if hints != nil {
 		s.limit = hints.Limit
-	}
-	if hints != nil && hints.Sorted {
-		s.inOrderOfLabels()
-	} else {
-		s.inOrderOfNumber()
 	}
 	return s
 }
@@ -131,15 +145,29 @@ func (s *seriesSet) inOrderOfNumber() {
 
 // inOrderOfLabels goes through the series in ascending order of their labels.
 func (s *seriesSet) inOrderOfLabels() {
-	reg := s.q.head.reg
+	list := s.list()
+	order := s.q.head.reg.sets.NewOrder(len(list), func(i int) (index.LabelSet, uint32) { return list[i].labels, list[i].id() })
+	s.next = order.Next
+}
+
+// inOrderOfBlock goes through the series in the order of block.Compare, which it
+// returns.
+func (s *seriesSet) inOrderOfBlock() *index.MetricOrder {
+	list := s.list()
+	order := s.q.head.reg.sets.NewMetricOrder(len(list), func(i int) (index.LabelSet, uint32) { return list[i].labels, list[i].id() })
+	s.next = order.Next
+	return order
+}
+
+// list returns the series that are there still.
+func (s *seriesSet) list() []*series {
 	list := make([]*series, 0, s.ids.GetCardinality())
 	for it := s.ids.Iterator(); it.HasNext(); {
-		if found := reg.byID(it.Next()); found != nil {
+		if found := s.q.head.reg.byID(it.Next()); found != nil {
 			list = append(list, found)
 		}
 	}
-	order := reg.sets.NewOrder(len(list), func(i int) (index.LabelSet, uint32) { return list[i].labels, list[i].id() })
-	s.next = order.Next
+	return list
 }
 
 // contextEvery is after how many series a select looks at its context.

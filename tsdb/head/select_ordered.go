@@ -18,16 +18,7 @@ func (q *Querier) SelectOrdered(ctx context.Context) storage.SeriesSet {
 
 // ordered returns the series in the order of a block.
 func (s *seriesSet) ordered() *orderedSet {
-	reg := s.q.head.reg
-	list := make([]*series, 0, s.ids.GetCardinality())
-	for it := s.ids.Iterator(); it.HasNext(); {
-		if found := reg.byID(it.Next()); found != nil {
-			list = append(list, found)
-		}
-	}
-	order := reg.sets.NewMetricOrder(len(list), func(i int) (index.LabelSet, uint32) { return list[i].labels, list[i].id() })
-	s.next = order.Next
-	return &orderedSet{seriesSet: s, order: order}
+	return &orderedSet{seriesSet: s, order: s.inOrderOfBlock()}
 }
 
 // orderedSet goes through the series in the order of a block. It holds the numbers

@@ -30,7 +30,7 @@ func Dump(ctx context.Context, store storage.Queryable, mint, maxt int64, select
 		sets = append(sets, q.Select(ctx, &storage.SelectHints{Sorted: true}, ms...))
 	}
 	w := bufio.NewWriter(out)
-	set := batch.MergeSets(sets, 0)
+	set := batch.MergeSets(sets, labels.Compare, 0)
 	var b storage.Batch
 	for set.Next() {
 		if err := ctx.Err(); err != nil {

@@ -151,6 +151,17 @@ func (q *Querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 	return s
 }
 
+// SelectInBlockOrder is Select with the series in the order of block.Compare,
+// whatever the hints say. None of them is read ahead.
+func (q *Querier) SelectInBlockOrder(ctx context.Context, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	var h storage.SelectHints
+	if hints != nil {
+		h = *hints
+	}
+	h.Sorted = false
+	return q.Select(ctx, &h, ms...)
+}
+
 // Next goes to the next series.
 func (s *seriesSet) Next() bool {
 	if s.left == 0 {
