@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gnomonhq/gnomon/bench/queries"
 	"github.com/gnomonhq/gnomon/bench/recording"
 )
 
@@ -79,7 +80,17 @@ func TestEveryRowIsMeasured(t *testing.T) {
 		}
 		require.True(t, found, "%s of VictoriaMetrics", metric)
 	}
+	for i, q := range queries.List {
+		for _, engine := range []string{ours, upstream} {
+			require.Len(t, got[key{fmt.Sprintf("query_%02d_ms", i), noSet, engine, 1}], 1, "query %s of %s", q.Expr, engine)
+		}
+	}
+	require.Len(t, got[key{"query_00_ms", noSet, thanos, 1}], 1)
 	var b strings.Builder
+	printQueries(&b, p, got)
+	require.Greater(t, strings.Count(b.String(), "\n"), len(queries.List))
+	require.NotContains(t, b.String(), "another result")
+	b.Reset()
 	printTable(&b, p, got)
 	require.Greater(t, strings.Count(b.String(), "\n"), len(rows))
 }
@@ -121,7 +132,7 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestFailedChildIsNamed(t *testing.T) {
-	_, err := runChild(t.Context(), job{What: "codec", Engine: ours, Set: small, Scale: 1, Data: t.TempDir()})
+	_, err := runChild(t.Context(), "", job{What: "codec", Engine: ours, Set: small, Scale: 1, Data: t.TempDir()})
 	require.ErrorContains(t, err, "codec of ours, small x1")
 	require.ErrorContains(t, err, "none of the recordings")
 }

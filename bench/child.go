@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -67,19 +68,21 @@ const childMemoryLimit = "GOMEMLIMIT=5GiB"
 // childTimeout ends a child that hangs.
 const childTimeout = 30 * time.Minute
 
-// runChild starts a child and waits for its values.
-func runChild(ctx context.Context, j job) (values, error) {
+// runChild starts a child and waits for its values. program is empty for this
+// program.
+func runChild(ctx context.Context, program string, j job) (values, error) {
 	ctx, cancel := context.WithTimeout(ctx, childTimeout)
 	defer cancel()
 	text, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
-	c := exec.CommandContext(ctx, self, childCommand, string(text))
+	c := exec.CommandContext(ctx, program, childCommand, string(text))
 	c.Env = append(os.Environ(), childMemoryLimit)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
@@ -89,6 +92,16 @@ func runChild(ctx context.Context, j job) (values, error) {
 		return nil, fmt.Errorf("%s of %s, %s x%d: %v: %s", j.What, j.Engine, j.Set, j.Scale, runErr, bytes.TrimSpace(errs.Bytes()))
 	}
 	return v, nil
+}
+
+// buildThanos builds the program that measures Thanos's engine into dir, and returns
+// its file. The folder of this command is the working directory.
+func buildThanos(ctx context.Context, dir string) (string, error) {
+	file := filepath.Join(dir, thanos)
+	if out, err := exec.CommandContext(ctx, "go", "build", "-C", "thanos", "-o", file, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build bench/thanos: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return file, nil
 }
 
 // childMain is the main function of a child.

@@ -75,6 +75,9 @@ const (
 	ours     = "ours"
 	upstream = "upstream"
 	victoria = "victoria"
+	// thanos is a query engine over Prometheus's database. Its measurements are in
+	// a program of their own.
+	thanos = "thanos"
 )
 
 func newEngine(name string) (engine, error) {

@@ -118,6 +118,9 @@ require (
 require (
 	github.com/VictoriaMetrics/VictoriaMetrics v1.151.0
 	github.com/gnomonhq/gnomon v0.0.0-00010101000000-000000000000
+	github.com/gnomonhq/gnomon/bench/queries v0.0.0-00010101000000-000000000000
 )
 
 replace github.com/gnomonhq/gnomon => ../
+
+replace github.com/gnomonhq/gnomon/bench/queries => ./queries

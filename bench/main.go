@@ -1,5 +1,6 @@
-// Command bench measures Gnomon's storage engine beside Prometheus's and VictoriaMetrics's, on
-// the same samples, in one run, and prints one table.
+// Command bench measures Gnomon's storage engine beside Prometheus's and VictoriaMetrics's, and
+// its query engine beside Prometheus's and Thanos's, on the same samples, in one run, and prints
+// tables.
 //
 //	go run . -data FOLDER                     everything
 //	go run . -data FOLDER -run disk,replay -scale 1 -count 1
@@ -24,7 +25,7 @@ import (
 )
 
 // engineNames are the engines in the order in which they are measured.
-var engineNames = []string{ours, upstream, victoria}
+var engineNames = []string{ours, upstream, victoria, thanos}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

@@ -18,7 +18,10 @@ type plan struct {
 	scales                    []int
 	count, rows               int
 	tiny                      bool
-	progress                  io.Writer
+	// programs are the files of those that measure an engine which is not in this
+	// one, by the engine's name.
+	programs map[string]string
+	progress io.Writer
 }
 
 // key names a cell of the table.
@@ -61,6 +64,18 @@ var bySet = []string{"codec", "log", "churn"}
 // run measures everything, each repetition engine by engine in turn. What failed is in the
 // error; the rest is in the results.
 func (p plan) run(ctx context.Context) (results, error) {
+	if slices.Contains(p.engines, thanos) && slices.Contains(p.groups, queryGroup) {
+		dir, err := os.MkdirTemp(p.temporary, "gnomon-bench-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		program, err := buildThanos(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		p.programs = map[string]string{thanos: program}
+	}
 	var errs []error
 	out := results{}
 	for round := range p.count {
@@ -120,6 +135,9 @@ func (p plan) applies(j job) bool {
 	if j.Engine == victoria && j.What == queryGroup {
 		return false // its queries are another language, behind a server
 	}
+	if j.Engine == thanos && j.What != queryGroup {
+		return false // its database is Prometheus's
+	}
 	return j.What != "codec" || j.Scale == p.scales[0]
 }
 
@@ -170,7 +188,7 @@ func (p plan) runOne(ctx context.Context, out results, round int, j job) (values
 		j.Profile = filepath.Join(p.profiles, fmt.Sprintf("%s-%s-%s-%d", j.What, j.Engine, j.Set, j.Scale))
 	}
 	begin := time.Now()
-	v, err := runChild(ctx, j)
+	v, err := runChild(ctx, p.programs[j.Engine], j)
 	fmt.Fprintf(p.progress, "%d/%d %s %s %s x%d: %.1fs %v\n", round+1, p.count, j.What, j.Engine, j.Set, j.Scale, time.Since(begin).Seconds(), err)
 	for metric, value := range v {
 		k := key{metric: metric, set: j.Set, engine: j.Engine, scale: j.Scale}

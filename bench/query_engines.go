@@ -4,12 +4,78 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	upstreampromql "github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	upstreamstorage "github.com/prometheus/prometheus/storage"
 
+	"github.com/gnomonhq/gnomon/bench/queries"
 	"github.com/gnomonhq/gnomon/promql"
+	"github.com/gnomonhq/gnomon/storage"
 )
+
+// query measures the queries of an engine that this program links.
+func query(j job, _ engine) (values, bool, error) {
+	v, err := queries.Measure(queries.Job{Dir: j.Dir, Start: j.Start, Scale: j.Scale, Tiny: j.Tiny}, func(dir string) (queries.Engine, error) {
+		return openQueried(j.Engine, dir)
+	}, func(name string, work func() error) error {
+		file := ""
+		if j.Profile != "" {
+			file = j.Profile + "." + name
+		}
+		_, err := measureProfiled(file, work)
+		return err
+	})
+	return v, false, err
+}
+
+// queriedEngine is an engine as package queries wants it.
+type queriedEngine struct {
+	engine
+	evaluator
+}
+
+func openQueried(name, dir string) (*queriedEngine, error) {
+	e, err := newEngine(name)
+	if err != nil {
+		return nil, err
+	}
+	e.serverBlocks()
+	if err := e.open(dir); err != nil {
+		return nil, err
+	}
+	ev, err := e.evaluator()
+	return &queriedEngine{e, ev}, err
+}
+
+// AddTarget implements queries.Engine.
+func (q *queriedEngine) AddTarget(name string, series [][]string) (queries.Target, error) {
+	t, err := q.target(name, len(series), func(column int) labels.Labels { return labels.FromStrings(series[column]...) })
+	return queriedTarget{t}, err
+}
+
+// Maintain implements queries.Engine.
+func (q *queriedEngine) Maintain() error { return q.maintain() }
+
+// Evaluate implements queries.Engine.
+func (q *queriedEngine) Evaluate(expr string, start, end time.Time, step time.Duration) (series int, sum float64, err error) {
+	return q.evaluate(expr, start, end, step)
+}
+
+// Close implements queries.Engine.
+func (q *queriedEngine) Close() error { return q.engine.close() }
+
+type queriedTarget struct{ target }
+
+// Append implements queries.Target.
+func (t queriedTarget) Append(at int64, values []float64) error {
+	return t.append(&storage.Row{T: at, Values: values})
+}
+
+// evaluator is a query engine over an engine's store. See queries.Engine.
+type evaluator interface {
+	evaluate(expr string, start, end time.Time, step time.Duration) (series int, sum float64, err error)
+}
 
 // What ends a query that an engine cannot do at all.
 const (

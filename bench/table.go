@@ -70,6 +70,9 @@ func groupNames() []string {
 
 // printTable writes the results as a table in Markdown.
 func printTable(w io.Writer, p plan, got results) {
+	if !slices.ContainsFunc(rows, func(r row) bool { return slices.Contains(p.groups, r.group) }) {
+		return
+	}
 	fmt.Fprintln(w, "| what | unit | set | series | ours | Prometheus | VictoriaMetrics | / Prometheus | / VictoriaMetrics | bar | holds |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, r := range rows {

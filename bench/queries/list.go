@@ -1,16 +1,16 @@
-package main
+package queries
 
 import "time"
 
-// querySpec is a query that is measured.
-type querySpec struct {
-	// kind is what asks such a query: a dashboard, an alert rule, a person.
-	kind string
-	// data is the store.
-	data string
-	// span is what a range query covers, with a step; an instant query has none.
-	span, step time.Duration
-	expr       string
+// Query is a query that is measured.
+type Query struct {
+	// Kind is what asks such a query: a dashboard, an alert rule, a person.
+	Kind string
+	// Data is the store.
+	Data string
+	// Span is what a range query covers, with a step; an instant query has none.
+	Span, Step time.Duration
+	Expr       string
 }
 
 const (
@@ -21,8 +21,8 @@ const (
 
 const day = 24 * time.Hour
 
-// queryList are the queries. Names in the results count from 0: add at the end.
-var queryList = []querySpec{
+// List has the queries. Names in the results count from 0: add at the end.
+var List = []Query{
 	// Alert rules: instant, over many series, few results.
 	{alert, "hour", 0, 0, `up == 0`},
 	{alert, "hour", 0, 0, `sum by (job) (rate(http_requests_total{code="500"}[5m])) / sum by (job) (rate(http_requests_total[5m])) > 0.01`},
