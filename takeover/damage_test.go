@@ -3,6 +3,7 @@ package takeover
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"math"
 	"os"
@@ -54,7 +55,9 @@ func TestDamagedBlockCostsItself(t *testing.T) {
 		damage func() (undo func())
 	}{
 		{"chunk", func() func() { return flip(t, chunk, sizeOf(t, chunk)/2) }},
-		{"index", func() func() { return flip(t, filepath.Join(dir, "index"), sizeOf(t, filepath.Join(dir, "index"))/3) }},
+		{"index", func() func() {
+			return flip(t, filepath.Join(dir, "index"), seriesOffset(t, filepath.Join(dir, "index"))+20)
+		}},
 		{"meta", func() func() { return flip(t, filepath.Join(dir, "meta.json"), 0) }},
 		{"tombstones", func() func() { return flip(t, filepath.Join(dir, "tombstones"), 6) }},
 		{"missing file", func() func() {
@@ -82,6 +85,15 @@ func TestDamagedBlockCostsItself(t *testing.T) {
 			requireContent(t, want, ourContent(t, mem, "data"))
 		})
 	}
+}
+
+// seriesOffset is where the series begin in an index of Prometheus: the second
+// number of the table of contents, the last 52 bytes.
+func seriesOffset(t testing.TB, index string) int64 {
+	t.Helper()
+	data, err := os.ReadFile(index)
+	require.NoError(t, err)
+	return int64(binary.BigEndian.Uint64(data[len(data)-52+8:]))
 }
 
 // logFiles are the segments of the write-ahead log, in order.

@@ -15,6 +15,7 @@ import (
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
+	"github.com/gnomonhq/gnomon/tsdb/block"
 	"github.com/gnomonhq/gnomon/tsdb/compact"
 )
 
@@ -71,8 +72,11 @@ type promSource struct {
 	querier promstorage.Querier
 	digest  Digest
 
-	next    int // of block.names
-	set     promstorage.SeriesSet
+	next int // of block.names
+	// series are those of the metric that was come to, in our order; the first done
+	// of them were handed out.
+	series  []promstorage.Series
+	done    int
 	it      chunkenc.Iterator
 	labels  labels.Labels
 	samples samples
@@ -133,18 +137,17 @@ func (s *promSource) Next() bool {
 // advance reads the next series, which may have been deleted as a whole.
 func (s *promSource) advance() (found bool, err error) {
 	defer guard(&err)
-	for s.set == nil || !s.set.Next() {
-		if s.set != nil && s.set.Err() != nil {
-			return false, s.set.Err()
-		}
+	for s.done == len(s.series) {
 		if s.next >= len(s.block.names) {
 			return false, nil
 		}
-		m := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, s.block.names[s.next])
-		s.set = s.querier.Select(s.ctx, true, nil, m)
+		if err := s.find(s.block.names[s.next]); err != nil {
+			return false, err
+		}
 		s.next++
 	}
-	series := s.set.At()
+	series := s.series[s.done]
+	s.done++
 	s.labels = series.Labels()
 	s.samples.reset()
 	s.it = series.Iterator(s.it)
@@ -156,6 +159,20 @@ func (s *promSource) advance() (found bool, err error) {
 	}
 	s.samples.settle()
 	return true, nil
+}
+
+// find lists the series of a metric in our order, in which the buckets of a
+// histogram ascend. Labels and the places of chunks of a whole metric are in memory
+// for that.
+func (s *promSource) find(metric string) error {
+	set := s.querier.Select(s.ctx, false, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, metric))
+	clear(s.series)
+	s.series, s.done = s.series[:0], 0
+	for set.Next() {
+		s.series = append(s.series, set.At())
+	}
+	slices.SortFunc(s.series, func(a, b promstorage.Series) int { return block.Compare(a.Labels(), b.Labels()) })
+	return set.Err()
 }
 
 // Series returns the series that Next went to.

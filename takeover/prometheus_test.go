@@ -155,6 +155,7 @@ func (p *prometheus) scrape(n int) {
 	p.float(labels.FromStrings(model.MetricNameLabel, "odd", "x", `a"\`), t, odd[n%len(odd)])
 	p.float(labels.FromStrings("nameless", "yes"), t, math.Sin(float64(n)))
 	p.float(labels.FromStrings(model.MetricNameLabel, "churn", "born", fmt.Sprint(n/50)), t, float64(n))
+	p.buckets(n, t)
 	p.histograms(n, t)
 	if n%7 == 0 {
 		ls := labels.FromStrings(model.MetricNameLabel, "with_exemplar", "i", "0")
@@ -166,6 +167,16 @@ func (p *prometheus) scrape(n int) {
 		require.NoError(p.t, err)
 	}
 	p.commit()
+}
+
+// buckets appends classic histograms, whose series Prometheus has in another order
+// than we: le as a string, and before the labels that follow it in the alphabet.
+func (p *prometheus) buckets(n int, t int64) {
+	for _, method := range []string{"get", "put"} {
+		for i, le := range []string{"0.05", "0.5", "5", "10", "+Inf"} {
+			p.float(labels.FromStrings(model.MetricNameLabel, "seconds_bucket", "handler", "/", "le", le, "method", method), t, float64(n*(i+1)))
+		}
+	}
 }
 
 func (p *prometheus) histograms(n int, t int64) {
