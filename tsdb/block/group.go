@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"runtime"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/exemplar"
 
+	"github.com/gnomonhq/gnomon/internal/yield"
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb/encoding"
 )
@@ -30,6 +30,7 @@ type groupBuilder struct {
 	encoder     encoding.PageWriter
 	page, heads []byte
 	frame       frameColumns
+	offer       yield.Offer
 }
 
 // pendingColumn is a chunk that is not in a page yet.
@@ -172,7 +173,7 @@ func (w *Writer) writeColumns(columns []pendingColumn) (n int, err error) {
 				neighbour = last
 			}
 			if n%yieldEvery == 0 {
-				runtime.Gosched()
+				g.offer.Make()
 			}
 			last = g.encoder.AppendFloats(g.floats[c.floats.from:c.floats.to], neighbour)
 		}

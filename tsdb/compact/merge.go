@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/internal/yield"
 	"github.com/gnomonhq/gnomon/tsdb/block"
 )
 
@@ -91,6 +91,7 @@ const yieldEvery = 8
 
 // writeSeries writes the series of a source and returns how many there were.
 func writeSeries(ctx context.Context, sw *seriesWriter, source Source) (n int, err error) {
+	var offer yield.Offer
 	seen := 0
 	for source.Next() {
 		if err := ctx.Err(); err != nil {
@@ -98,7 +99,7 @@ func writeSeries(ctx context.Context, sw *seriesWriter, source Source) (n int, e
 		}
 		series := source.Series()
 		if seen++; seen%yieldEvery == 0 {
-			runtime.Gosched() // Whoever appends samples goes first.
+			offer.Make() // Whoever appends samples goes first.
 		}
 		wrote, err := sw.write(&series)
 		if err != nil {
