@@ -26,12 +26,13 @@ type cut struct {
 }
 
 // cutDue returns where the head is to be cut. That is when it spans one and a
-// half block ranges, so that slow writers still find their range in the head.
+// half block ranges, so that slow writers still find their range in the head, or
+// when a cut failed. The caller holds working.
 func (db *DB) cutDue() (before int64, due bool) {
 	length := db.opts.MinBlockDuration.Milliseconds()
 	mint, maxt := max(db.head.MinTime(), db.head.Boundary()), db.head.MaxTime()
 	if mint == math.MaxInt64 || mint > maxt || maxt-mint <= length/2*3 {
-		return 0, false
+		return db.uncut, db.uncut != noTime
 	}
 	return alignedEnd(mint, length), true
 }
@@ -57,6 +58,7 @@ func (db *DB) cutHead(ctx context.Context, before int64) error {
 		return err
 	}
 	db.head.SetBoundary(before)
+	db.uncut = before
 	c := &cut{before: before, txn: db.head.LastTransaction()}
 	db.blocks.beginWriting()
 	ids, err := db.writeRanges(ctx, before, allOrdered(ctx))
@@ -67,7 +69,7 @@ func (db *DB) cutHead(ctx context.Context, before int64) error {
 	if err := db.blocks.publish(ctx, ids, nil, before); err != nil {
 		return fmt.Errorf("cut head before %d: %w", before, err)
 	}
-	db.untruncated = c
+	db.untruncated, db.uncut = c, noTime
 	db.opts.Logger.Info("head was cut", "before", before, "blocks", len(ids))
 	return db.truncateHead(ctx)
 }

@@ -47,6 +47,8 @@ type DB struct {
 	// a time.
 	working sync.Mutex
 	// The following are guarded by working.
+	// uncut is where a cut that failed was to be, noTime if none did.
+	uncut int64
 	// untruncated is what was cut and is still in the head.
 	untruncated *cut
 	// uncheckpointed says that something has left the head after a cut and is still
@@ -58,11 +60,16 @@ type DB struct {
 	// deleted how much of those with tombstones is deleted.
 	expired map[ulid.ULID]expiry
 	deleted map[ulid.ULID]deletedShare
+	// retries has what failed, and patient says to leave it out until it is due.
+	retries retries
+	patient bool
 	// unrollable are rollups that met a damaged block.
 	unrollable []rollup.Job
 
 	// staleSeries is how many series of the head were stale at the last look.
 	staleSeries atomic.Int64
+	// postponedJobs is how much of the maintenance failed and is to be tried again.
+	postponedJobs atomic.Int64
 	// diskUnknown says that it was said that the disk's size is unknown.
 	diskUnknown atomic.Bool
 
@@ -85,7 +92,7 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 	if err := vfs.MkdirAllSync(opts.FS, dir); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := &DB{opts: opts, dir: dir, started: opts.Now()}
+	db := &DB{opts: opts, dir: dir, started: opts.Now(), retries: retries{}, uncut: noTime}
 	db.reloadable.Store(&opts.Reloadable)
 	if !opts.NoLockfile {
 		lock, err := lockFolder(opts.FS, dir)

@@ -23,16 +23,20 @@ func (db *DB) maintainLoop(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := db.Maintain(ctx); err != nil && ctx.Err() == nil {
-			db.opts.Logger.Error("maintenance of the database met an error and is tried again", "err", err)
-		}
+		// Each step has told what failed.
+		_ = db.maintain(ctx, true)
 	}
 }
 
 // Maintain looks for blocks on disk, cuts the head as far as it is due, makes
 // rollups, deletes what is over the retention, joins blocks and reclaims what was
-// deleted. The database does so by itself every minute.
-func (db *DB) Maintain(ctx context.Context) error {
+// deleted. The database does so by itself every minute, and then leaves out what
+// failed until it is time to try it again.
+func (db *DB) Maintain(ctx context.Context) error { return db.maintain(ctx, false) }
+
+// maintain does the maintenance. If it is patient it leaves out what failed until
+// it is time to try it again.
+func (db *DB) maintain(ctx context.Context, patient bool) error {
 	if err := db.running(); err != nil {
 		return err
 	}
@@ -41,10 +45,16 @@ func (db *DB) Maintain(ctx context.Context) error {
 	}
 	db.working.Lock()
 	defer db.working.Unlock()
-	errs := []error{
-		db.reload(), db.truncateHead(ctx), db.cutAll(ctx), db.flushStale(ctx), db.checkpointIfLong(ctx), db.rollUpAll(ctx),
-		db.expireSeries(ctx), db.enforceRetention(), db.compactAll(ctx), db.reclaim(ctx),
+	db.patient = patient
+	errs := []error{db.reload(), db.truncateHead(ctx)}
+	for _, s := range []step{
+		{stepCut, db.cutAll}, {stepStale, db.flushStale}, {stepCheckpoint, db.checkpointIfLong}, {stepRollups, db.rollUpAll},
+		{stepExpire, db.expireSeries}, {stepRetention, func(context.Context) error { return db.enforceRetention() }},
+	} {
+		errs = append(errs, db.try(ctx, stepJob(s)))
 	}
+	errs = append(errs, db.compactAll(ctx), db.reclaim(ctx))
+	db.forgetRetries()
 	return errors.Join(errs...)
 }
 
@@ -86,6 +96,9 @@ func (db *DB) cutAll(ctx context.Context) error {
 func (db *DB) compactAll(ctx context.Context) error {
 	opts := compact.PlanOptions{MinRange: db.opts.MinBlockDuration.Milliseconds(), MaxRange: db.opts.MaxBlockDuration.Milliseconds()}
 	failed := map[ulid.ULID]bool{}
+	for _, m := range db.blocks.metas() {
+		failed[m.ULID] = db.postponed(m.ULID.String())
+	}
 	var errs []error
 	for ctx.Err() == nil {
 		metas := db.blocks.metas()
@@ -96,21 +109,29 @@ func (db *DB) compactAll(ctx context.Context) error {
 		if plan == nil {
 			break
 		}
-		db.metrics.compactionsTriggered.Inc()
-		if err := db.join(ctx, plan); err != nil {
-			db.metrics.compactionsFailed.Inc()
+		if err := db.tryJoin(ctx, stepJoin, plan); err != nil {
 			errs = append(errs, err)
 			for _, id := range plan {
 				failed[id] = true
 			}
 			continue
 		}
-		db.metrics.compactions.Inc()
-		if err := db.cutAll(ctx); err != nil {
-			return errors.Join(append(errs, err)...)
-		}
+		errs = append(errs, db.try(ctx, stepJob(step{stepCut, db.cutAll})))
 	}
 	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// tryJoin joins blocks, and postpones what is done with them if that fails.
+func (db *DB) tryJoin(ctx context.Context, step string, ids []ulid.ULID) error {
+	return db.try(ctx, blockJob(step, ids, func(ctx context.Context) error {
+		db.metrics.compactionsTriggered.Inc()
+		if err := db.join(ctx, ids); err != nil {
+			db.metrics.compactionsFailed.Inc()
+			return err
+		}
+		db.metrics.compactions.Inc()
+		return nil
+	}))
 }
 
 // join makes one block of several. Blocks that cannot be read are marked, so

@@ -22,6 +22,7 @@ type metrics struct {
 	compactionSeconds, tombstoneCleanup prometheus.Histogram
 	staleSeconds                        prometheus.Histogram
 	rollups, rollupsFailed              prometheus.Counter
+	maintenanceFailed                   *prometheus.CounterVec
 }
 
 func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
@@ -44,6 +45,13 @@ func newMetrics(db *DB, reg prometheus.Registerer) *metrics {
 	m.tombstoneCleanup = m.histogram("prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to write blocks anew without what was deleted.", prometheus.ExponentialBuckets(0.1, 4, 10))
 	m.rollups = m.counter("gnomon_tsdb_rollups_total", "The number of rollups that were made.")
 	m.rollupsFailed = m.counter("gnomon_tsdb_rollups_failed_total", "The number of rollups that could not be made.")
+	m.maintenanceFailed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gnomon_tsdb_maintenance_failures_total", Help: "Total number of times that a step of the maintenance of the database failed. It is tried again after a while.",
+	}, []string{"step"})
+	for _, step := range []string{stepCut, stepStale, stepCheckpoint, stepRollups, stepExpire, stepRetention, stepJoin, stepReclaim} {
+		m.maintenanceFailed.WithLabelValues(step)
+	}
+	m.all = append(m.all, m.maintenanceFailed)
 	m.gauges(db)
 	if reg != nil {
 		reg.MustRegister(m.all...)
@@ -62,6 +70,7 @@ func (m *metrics) gauges(db *DB) {
 		}
 		return float64(n)
 	})
+	m.gauge("gnomon_tsdb_maintenance_postponed", "Number of steps of the maintenance, and of blocks, with which it failed at the last try.", func() float64 { return float64(db.postponedJobs.Load()) })
 	m.gauge("gnomon_tsdb_rollup_blocks_loaded", "Number of currently loaded rollups.", func() float64 { return float64(len(db.blocks.list.Load().rollups)) })
 	m.gauge("gnomon_tsdb_rollup_blocks_bytes", "The number of bytes that are used by rollups.", func() float64 { return float64(db.RollupBytes()) })
 	m.gauge("prometheus_tsdb_retention_limit_bytes", "Maximum number of bytes to be retained, 0 means no limit.", func() float64 { return float64(db.reloadable.Load().RetentionBytes) })

@@ -33,6 +33,7 @@ type deletedShare struct {
 func (db *DB) reclaim(ctx context.Context) error {
 	now := map[ulid.ULID]deletedShare{}
 	var due *block.Reader
+	var errs []error
 	for _, b := range db.blocks.readers() {
 		tombs, meta := b.Tombstones(), b.Meta()
 		if tombs.Len() == 0 {
@@ -42,27 +43,25 @@ func (db *DB) reclaim(ctx context.Context) error {
 		if have.tombs != tombs {
 			share, err := shareDeleted(ctx, b)
 			if err != nil {
-				return fmt.Errorf("reclaim: block %s: %w", meta.ULID, err)
+				errs = append(errs, fmt.Errorf("reclaim: block %s: %w", meta.ULID, err))
+				continue
 			}
 			have = deletedShare{tombs, share}
 		}
 		now[meta.ULID] = have
-		if due == nil && !meta.Compaction.Failed && db.reclaimDue(b, have.share) {
+		if due == nil && !meta.Compaction.Failed && !db.postponed(meta.ULID.String()) && db.reclaimDue(b, have.share) {
 			due = b
 		}
 	}
 	db.deleted = now
-	if due == nil {
-		return nil
+	if due != nil {
+		if err := db.tryJoin(ctx, stepReclaim, []ulid.ULID{due.Meta().ULID}); err != nil {
+			errs = append(errs, fmt.Errorf("reclaim: %w", err))
+		} else {
+			db.metrics.reclaimed.Inc()
+		}
 	}
-	db.metrics.compactionsTriggered.Inc()
-	if err := db.join(ctx, []ulid.ULID{due.Meta().ULID}); err != nil {
-		db.metrics.compactionsFailed.Inc()
-		return fmt.Errorf("reclaim: %w", err)
-	}
-	db.metrics.compactions.Inc()
-	db.metrics.reclaimed.Inc()
-	return nil
+	return errors.Join(errs...)
 }
 
 // reclaimDue says whether a share of deleted samples is enough.
