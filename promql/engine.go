@@ -32,8 +32,14 @@ type Options struct {
 	// memory. 0 is 50 million.
 	MaxSamples int
 	// MaxConcurrency is the greatest number of queries that run at once; more
-	// wait. 0 is 20. It takes effect with Engine.TrackQueries.
+	// wait. 0 is 20.
 	MaxConcurrency int
+	// MaxWaiting is the greatest number of queries that wait; more fail with
+	// ErrBusy. 0 is 1024.
+	MaxWaiting int
+	// MaxMemory and MaxMemoryTotal are what a query, and all of them together, may
+	// have in memory, bytes, as exec.Memory counts. 0 is no limit.
+	MaxMemory, MaxMemoryTotal int64
 	// DefaultSubqueryInterval returns the step, in milliseconds, of a subquery
 	// that names none. nil is one minute.
 	DefaultSubqueryInterval func(rangeMillis int64) int64
@@ -61,6 +67,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxConcurrency == 0 {
 		o.MaxConcurrency = 20
 	}
+	if o.MaxWaiting == 0 {
+		o.MaxWaiting = 1024
+	}
 	if o.DefaultSubqueryInterval == nil {
 		o.DefaultSubqueryInterval = func(int64) int64 { return time.Minute.Milliseconds() }
 	}
@@ -74,6 +83,9 @@ type QueryOptions struct {
 	// PerStepStats asks for statistics of each step; it needs the engine's
 	// PerStepStats.
 	PerStepStats bool
+	// Class says how urgent the query is, and Origin what asked it.
+	Class  Class
+	Origin Origin
 }
 
 // Errors say what kind of failure a failed query is. Compare with errors.Is.
@@ -86,6 +98,10 @@ var (
 	ErrCanceled = errors.New("query was canceled")
 	// ErrStorage is an error of reading.
 	ErrStorage = errors.New("storage error")
+	// ErrBusy is a query that came when too many waited.
+	ErrBusy = errors.New("too many queries")
+
+	errQueueFull = errors.New("too many queries wait")
 )
 
 // QueryError is an error of a query. Its text is what a client is shown.
@@ -164,6 +180,8 @@ type Stats struct {
 	// often as it was used; SamplesRead those read from the storage;
 	// PeakSamples the most that were in memory at once.
 	TotalSamples, SamplesRead, PeakSamples int64
+	// PeakBytes is the most memory that the query held, as exec.Memory counts.
+	PeakBytes int64
 	// TotalPerStep and ReadPerStep are nil unless they were asked for.
 	TotalPerStep, ReadPerStep []StepCount
 }

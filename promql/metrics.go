@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gnomonhq/gnomon/promql/exec"
 )
 
 // metrics are those of an engine. Names are Prometheus's.
@@ -12,6 +14,14 @@ type metrics struct {
 	logFailures, samples, samplesRead  prometheus.Counter
 
 	queueTime, prepareTime, innerEval, resultSort slice
+
+	// By class of the query.
+	waiting  *prometheus.GaugeVec
+	refused  *prometheus.CounterVec
+	waitTime *prometheus.HistogramVec
+	// By the limit: that of a query, or that of all.
+	overBudget *prometheus.CounterVec
+	peakBytes  prometheus.Histogram
 }
 
 // slice is a part of the time of a query.
@@ -22,7 +32,7 @@ func (s slice) observe(d time.Duration) {
 	s.histogram.Observe(d.Seconds())
 }
 
-func newMetrics(reg prometheus.Registerer, maxConcurrent int) *metrics {
+func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.TotalMemory) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "prometheus_engine_" + name, Help: help})
 	}
@@ -52,10 +62,51 @@ func newMetrics(reg prometheus.Registerer, maxConcurrent int) *metrics {
 		innerEval: part("inner_eval"), resultSort: part("result_sort"),
 	}
 	m.concurrentMax.Set(float64(maxConcurrent))
+	byClass := []string{"class"}
+	m.waiting = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gnomon_query_waiting", Help: "Queries that wait for a place."}, byClass)
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gnomon_query_refused_total", Help: "Queries that were refused because too many waited."}, byClass)
+	m.waitTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "gnomon_query_wait_seconds", Help: "Time that queries waited for a place.", Buckets: []float64{.001, .01, .1, 1, 10, 60},
+	}, byClass)
+	for _, c := range classes {
+		m.waiting.WithLabelValues(c.String())
+		m.refused.WithLabelValues(c.String())
+		m.waitTime.WithLabelValues(c.String())
+	}
+	m.overBudget = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gnomon_query_over_memory_total", Help: "Queries that failed because they needed more memory than a query may have, or than was left of what all may have.",
+	}, []string{"limit"})
+	m.overBudget.WithLabelValues(limitQuery)
+	m.overBudget.WithLabelValues(limitTotal)
+	m.peakBytes = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "gnomon_query_peak_bytes", Help: "The most memory that a query held at once.", Buckets: prometheus.ExponentialBuckets(16<<10, 16, 6),
+	})
+	used := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gnomon_query_memory_bytes", Help: "Memory that queries hold."}, func() float64 { return float64(memory.Used()) })
 	if reg != nil {
-		reg.MustRegister(m.queries, m.concurrentMax, m.logEnabled, m.logFailures, m.samples, m.samplesRead, summary, histogram)
+		reg.MustRegister(m.queries, m.concurrentMax, m.logEnabled, m.logFailures, m.samples, m.samplesRead, summary, histogram,
+			m.waiting, m.refused, m.waitTime, m.overBudget, m.peakBytes, used)
 	}
 	return m
+}
+
+// The limits that a query can go over.
+const (
+	limitQuery = "query"
+	limitTotal = "total"
+)
+
+// over counts a query that needed too much memory.
+func (m *metrics) over(total bool) {
+	limit := limitQuery
+	if total {
+		limit = limitTotal
+	}
+	m.overBudget.WithLabelValues(limit).Inc()
+}
+
+// waited notes how long a query waited.
+func (m *metrics) waited(c Class, d time.Duration) {
+	m.waitTime.WithLabelValues(c.String()).Observe(d.Seconds())
 }
 
 // observe adds a query that ended.
@@ -66,4 +117,5 @@ func (m *metrics) observe(s *Stats) {
 	m.resultSort.observe(s.ResultSort)
 	m.samples.Add(float64(s.TotalSamples))
 	m.samplesRead.Add(float64(s.SamplesRead))
+	m.peakBytes.Observe(float64(s.PeakBytes))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -22,26 +23,39 @@ type Engine struct {
 	store   storage.Queryable
 	metrics *metrics
 	tracker *tracker
+	places  *places
+	running runningQueries
+	memory  *exec.TotalMemory
+
+	log struct {
+		sync.RWMutex
+		to *Log
+	}
+	// logTrouble says once that queries cannot be logged.
+	logTrouble sync.Once
 }
 
 // New returns an engine that reads from store. Close it when no query runs any
 // more.
 func New(opts Options, store storage.Queryable) *Engine {
 	opts = opts.withDefaults()
-	return &Engine{
-		opts: opts, store: store, metrics: newMetrics(opts.Registerer, opts.MaxConcurrency),
-		tracker: &tracker{max: opts.MaxConcurrency, logger: opts.Logger},
-	}
+	e := &Engine{opts: opts, store: store, tracker: &tracker{max: opts.MaxConcurrency, logger: opts.Logger}, memory: exec.NewTotalMemory(opts.MaxMemoryTotal)}
+	e.metrics = newMetrics(opts.Registerer, opts.MaxConcurrency, e.memory)
+	e.places = newPlaces(opts.MaxConcurrency, opts.MaxWaiting, e.metrics)
+	return e
 }
 
 // TrackQueries opens the file in dir that lists the running queries, and says
-// in the log which ones were running when the process before died. From then on
-// Options.MaxConcurrency holds. The file is truncated: dir must not be in use
-// by another process. It is called once, before the first query that counts.
+// in the log which ones were running when the process before died. The file is
+// truncated: dir must not be in use by another process. It is called once, before
+// the first query that counts.
 func (e *Engine) TrackQueries(dir string) error { return e.tracker.open(dir) }
 
-// Close releases the file of running queries.
-func (e *Engine) Close() error { return e.tracker.close() }
+// Close releases the file of running queries and the query log.
+func (e *Engine) Close() error {
+	e.SetLog(nil)
+	return e.tracker.close()
+}
 
 // Instant evaluates expr at t. The error is a *QueryError. The result must be
 // closed.
@@ -58,38 +72,63 @@ func (e *Engine) Range(ctx context.Context, expr string, start, end time.Time, s
 	return e.run(ctx, expr, plan.Times{Start: start, End: end, Step: step}, opts)
 }
 
-// run waits for a place and evaluates a query.
+// run makes a plan of a query, waits for a place and evaluates it. What does not
+// parse takes no place and is not logged.
 func (e *Engine) run(ctx context.Context, expr string, times plan.Times, opts QueryOptions) (*Result, error) {
-	e.metrics.queries.Inc()
-	defer e.metrics.queries.Dec()
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
-	defer cancel()
-	began := time.Now()
-	place, err := e.tracker.insert(ctx, expr)
-	if err != nil {
-		return nil, evaluationError(err)
-	}
-	defer e.tracker.remove(place)
-	queued := time.Since(began)
-
-	res, err := e.runRolled(ctx, expr, times, opts)
+	p, err := e.prepare(expr, times)
 	if err != nil {
 		return nil, err
 	}
-	res.Stats.ExecQueue = queued
-	e.metrics.observe(&res.Stats)
+	e.metrics.queries.Inc()
+	defer e.metrics.queries.Dec()
+	var s Stats
+	res, err := e.runPlaced(ctx, p, expr, times, opts, &s)
+	e.metrics.observe(&s)
+	e.logQuery(ctx, expr, times, opts.Origin, &s, err)
+	if err != nil {
+		return nil, err
+	}
+	res.Stats = s
 	return res, nil
+}
+
+// runPlaced waits for a place and evaluates a query. s is filled in also if it
+// fails.
+func (e *Engine) runPlaced(ctx context.Context, p *plan.Plan, expr string, times plan.Times, opts QueryOptions, s *Stats) (*Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ctx, stop := context.WithTimeout(ctx, e.opts.Timeout)
+	defer stop()
+	q := newRunning(expr, times, opts)
+	q.cancel, q.memory = cancel, exec.NewMemory(e.opts.MaxMemory, e.memory)
+	defer q.memory.Close()
+	e.running.add(q)
+	defer e.running.remove(q)
+
+	place, err := e.places.take(ctx, opts.Class)
+	s.ExecQueue = time.Since(q.Since)
+	e.metrics.waited(opts.Class, s.ExecQueue)
+	defer func() { s.ExecTotal = time.Since(q.Since) }()
+	if err != nil {
+		return nil, evaluationError(ctx, err)
+	}
+	defer e.places.release(place, opts.Class)
+	e.running.placed(q)
+	e.tracker.insert(place, expr)
+	defer e.tracker.remove(place)
+	res, err := e.runRolled(ctx, p, expr, times, opts, q.memory, s)
+	s.PeakBytes = q.memory.Peak()
+	if over := (*exec.OverBudgetError)(nil); errors.As(err, &over) {
+		e.metrics.over(over.Total)
+	}
+	return res, err
 }
 
 // runRolled evaluates a query, with rollups where they help. Calls that they
 // turn out not to answer are left to samples in a further attempt.
-func (e *Engine) runRolled(ctx context.Context, expr string, times plan.Times, opts QueryOptions) (*Result, error) {
+func (e *Engine) runRolled(ctx context.Context, p *plan.Plan, expr string, times plan.Times, opts QueryOptions, memory *exec.Memory, s *Stats) (*Result, error) {
 	except := map[int]bool{}
 	for {
-		p, err := e.prepare(expr, times)
-		if err != nil {
-			return nil, err
-		}
 		store := e.store
 		if rollups, ok := e.store.(storage.RollupQueryable); ok {
 			if calls := e.rollCalls(rollups, p, e.lookback(opts), except); len(calls) > 0 {
@@ -97,11 +136,14 @@ func (e *Engine) runRolled(ctx context.Context, expr string, times plan.Times, o
 			}
 		}
 		tried := len(except)
-		res, err := e.evaluate(ctx, store, p, opts)
-		if len(except) > tried {
-			continue
+		res, err := e.evaluate(ctx, store, p, opts, memory, s)
+		if len(except) == tried {
+			return res, err
 		}
-		return res, err
+		memory.Restart()
+		if p, err = e.prepare(expr, times); err != nil { // rolled calls changed it
+			return nil, err
+		}
 	}
 }
 
@@ -130,11 +172,12 @@ func (e *Engine) lookback(opts QueryOptions) time.Duration {
 	return e.opts.LookbackDelta
 }
 
-// evaluate runs a plan over a store. The error is a *QueryError.
-func (e *Engine) evaluate(ctx context.Context, store storage.Queryable, p *plan.Plan, opts QueryOptions) (*Result, error) {
-	var took Stats
+// evaluate runs a plan over a store. The error is a *QueryError. took is filled in
+// also if it fails.
+func (e *Engine) evaluate(ctx context.Context, store storage.Queryable, p *plan.Plan, opts QueryOptions, memory *exec.Memory, took *Stats) (*Result, error) {
 	lookback := e.lookback(opts)
 	began := time.Now()
+	defer func() { took.EvalTotal = time.Since(began) }()
 	i := p.Bounds(lookback)
 	querier, err := store.Querier(i.Mint, i.Maxt)
 	if err != nil {
@@ -145,25 +188,23 @@ func (e *Engine) evaluate(ctx context.Context, store storage.Queryable, p *plan.
 	took.QueryPreparation = prepared.Sub(began)
 
 	counts := stats.NewQuerySamples(e.opts.PerStepStats && opts.PerStepStats)
-	out, err := e.execute(ctx, p, querier, lookback, counts)
+	out, err := e.execute(ctx, p, querier, lookback, memory, counts)
 	evaluated := time.Now()
 	took.InnerEval = evaluated.Sub(prepared)
-	if err != nil {
-		return nil, evaluationError(err)
-	}
-	res := e.result(out, p)
-	sorted := time.Now()
-	took.ResultSort, took.EvalTotal, took.ExecTotal = sorted.Sub(evaluated), sorted.Sub(began), sorted.Sub(began)
 	took.TotalSamples, took.SamplesRead, took.PeakSamples = counts.TotalSamples, counts.SamplesRead, int64(counts.PeakSamples)
 	if counts.EnablePerStepStats {
 		took.TotalPerStep, took.ReadPerStep = stepCounts(counts, counts.TotalSamplesPerStep), stepCounts(counts, counts.SamplesReadPerStep)
 	}
-	res.Stats = took
+	if err != nil {
+		return nil, evaluationError(ctx, err)
+	}
+	res := e.result(out, p)
+	took.ResultSort = time.Since(evaluated)
 	return res, nil
 }
 
 // execute runs a plan; a panic of the executor costs the query only.
-func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, lookback time.Duration, counts *stats.QuerySamples) (res *exec.Result, err error) {
+func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, lookback time.Duration, memory *exec.Memory, counts *stats.QuerySamples) (res *exec.Result, err error) {
 	defer func() {
 		fault := recover()
 		if fault == nil {
@@ -175,15 +216,20 @@ func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, l
 		err = fmt.Errorf("unexpected error: %v", fault)
 	}()
 	return exec.Run(ctx, p, q, exec.Options{
-		Lookback: lookback, MaxSamples: e.opts.MaxSamples, SubqueryInterval: e.opts.DefaultSubqueryInterval,
+		Lookback: lookback, MaxSamples: e.opts.MaxSamples, Memory: memory, SubqueryInterval: e.opts.DefaultSubqueryInterval,
 		DelayedNames: e.opts.DelayedNameRemoval, TypeLabels: e.opts.TypeAndUnitLabels, StartTimestamps: e.opts.UseStartTimestamps,
 	}, counts)
 }
 
-// evaluationError sorts an error of the executor.
-func evaluationError(err error) *QueryError {
+// evaluationError sorts an error of the executor, or of waiting for it.
+func evaluationError(ctx context.Context, err error) *QueryError {
 	switch {
+	case errors.Is(err, errQueueFull):
+		return &QueryError{Kind: ErrBusy, Err: err}
 	case errors.Is(err, exec.ErrCanceled), errors.Is(err, context.Canceled):
+		if cause := context.Cause(ctx); errors.Is(cause, errCanceledOnRequest) {
+			err = cause
+		}
 		return &QueryError{Kind: ErrCanceled, Err: err}
 	case errors.Is(err, exec.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return &QueryError{Kind: ErrTimeout, Err: err}

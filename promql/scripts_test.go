@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/promql/exec"
 	"github.com/gnomonhq/gnomon/promql/plan"
 	"github.com/gnomonhq/gnomon/storage/storagetest"
 	"github.com/gnomonhq/gnomon/tsdb"
@@ -47,7 +48,7 @@ type scriptQuery struct {
 }
 
 func (q *scriptQuery) Exec(ctx context.Context) *upstream.Result {
-	r, err := q.engine.evaluate(ctx, q.engine.store, q.plan, QueryOptions{})
+	r, err := q.engine.evaluate(ctx, q.engine.store, q.plan, QueryOptions{}, exec.NewMemory(0, q.engine.memory), &Stats{})
 	if err != nil {
 		return &upstream.Result{Err: err}
 	}

@@ -1,7 +1,6 @@
 package promql
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,18 +22,16 @@ const (
 	placeSize         = 1000
 )
 
-// tracker bounds how many queries run at once, and lists them in a file, so that
-// after a crash one can see what ran. Until there is a file it does neither. It
-// is used by any number of goroutines.
+// tracker lists the running queries in a file, so that after a crash one can see
+// what ran. Until there is a file it does nothing. It is used by any number of
+// goroutines.
 type tracker struct {
-	max    int
+	max    int // places
 	logger *slog.Logger
 
 	mu struct {
 		sync.RWMutex
 		file *os.File
-		// free has the places that are free.
-		free chan int
 	}
 }
 
@@ -61,13 +58,9 @@ func (t *tracker) open(dir string) error {
 	if _, err := file.Write(empty); err != nil {
 		return errors.Join(fmt.Errorf("write the list of running queries %s: %w", path, err), file.Close())
 	}
-	free := make(chan int, t.max)
-	for i := range t.max {
-		free <- i
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.file, t.mu.free = file, free
+	t.mu.file = file
 	return nil
 }
 
@@ -87,36 +80,22 @@ func (t *tracker) logUnfinished(path string) {
 	}
 }
 
-// untracked is the place of a query that came before the file.
-const untracked = -1
-
-// insert takes a place, waiting for one until ctx is done. It is given back by
-// remove.
-func (t *tracker) insert(ctx context.Context, query string) (int, error) {
+// insert lists a query at a place, which is its own until it is removed.
+func (t *tracker) insert(place int, query string) {
 	t.mu.RLock()
-	file, free := t.mu.file, t.mu.free
-	t.mu.RUnlock()
-	if file == nil {
-		return untracked, nil
-	}
-	select {
-	case place := <-free:
-		t.write(file, place, entry(query, time.Now().Unix()))
-		return place, nil
-	case <-ctx.Done():
-		return untracked, ctx.Err()
+	defer t.mu.RUnlock()
+	if t.mu.file != nil {
+		t.write(t.mu.file, place, entry(query, time.Now().Unix()))
 	}
 }
 
-// remove gives a place back.
+// remove takes a query out of the list.
 func (t *tracker) remove(place int) {
-	if place == untracked {
-		return
-	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	t.write(t.mu.file, place, make([]byte, placeSize))
-	t.mu.free <- place
+	if t.mu.file != nil {
+		t.write(t.mu.file, place, make([]byte, placeSize))
+	}
 }
 
 // write fills a place. That it fails does not matter to the query.

@@ -15,7 +15,6 @@ var inertSettings = []struct {
 	{"remote_write", "samples are not sent anywhere", func(c *promconfig.Config) bool { return len(c.RemoteWriteConfigs) > 0 }},
 	{"remote_read", "queries see local samples only", func(c *promconfig.Config) bool { return len(c.RemoteReadConfigs) > 0 }},
 	{"tracing", "no traces are sent", func(c *promconfig.Config) bool { return c.TracingConfig.Endpoint != "" }},
-	{"global.query_log_file", "queries are not logged", func(c *promconfig.Config) bool { return c.GlobalConfig.QueryLogFile != "" }},
 }
 
 // inertWarner says of each inert setting once that it has no effect.

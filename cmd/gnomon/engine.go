@@ -24,8 +24,33 @@ func (e apiEngine) Range(ctx context.Context, expr string, start, end time.Time,
 }
 
 func queryOptions(opts api.QueryOptions) promql.QueryOptions {
-	return promql.QueryOptions{LookbackDelta: opts.LookbackDelta, PerStepStats: opts.PerStepStats}
+	out := promql.QueryOptions{
+		LookbackDelta: opts.LookbackDelta, PerStepStats: opts.PerStepStats,
+		Origin: promql.Origin{ClientIP: opts.Origin.ClientIP, Method: opts.Origin.Method, Path: opts.Origin.Path},
+	}
+	if opts.Dashboard {
+		out.Class = promql.ClassDashboard
+	}
+	return out
 }
+
+// apiQueries shows the running queries to the HTTP API.
+type apiQueries struct{ engine *promql.Engine }
+
+func (q apiQueries) Running() []api.RunningQuery {
+	running := q.engine.Running()
+	out := make([]api.RunningQuery, len(running))
+	for i, r := range running {
+		out[i] = api.RunningQuery{
+			ID: r.ID, Query: r.Query, Start: r.Start, End: r.End, Step: r.Step, Class: r.Class.String(), Waiting: r.Waiting, Since: r.Since,
+			Series: r.Series, Bytes: r.Bytes, Origin: api.Origin{ClientIP: r.Origin.ClientIP, Method: r.Origin.Method, Path: r.Origin.Path},
+			RuleGroup: r.Origin.RuleGroup, RuleFile: r.Origin.RuleFile,
+		}
+	}
+	return out
+}
+
+func (q apiQueries) Cancel(id uint64) bool { return q.engine.Cancel(id) }
 
 func apiResult(r *promql.Result, err error) (*api.Result, error) {
 	if err != nil {
@@ -96,6 +121,7 @@ func apiQueryError(err error) *api.QueryError {
 		{promql.ErrTimeout, api.QueryTimedOut},
 		{promql.ErrCanceled, api.QueryCanceled},
 		{promql.ErrStorage, api.QueryStorageFailed},
+		{promql.ErrBusy, api.QueryRefused},
 	} {
 		if errors.Is(err, kind.ours) {
 			return &api.QueryError{Kind: kind.api, Err: err}
@@ -107,7 +133,11 @@ func apiQueryError(err error) *api.QueryError {
 // ruleQuery answers the expressions of rules with the engine.
 func ruleQuery(engine *promql.Engine) alerting.QueryFunc {
 	return func(ctx context.Context, expr string, t time.Time) (alerting.Vector, error) {
-		r, err := engine.Instant(ctx, expr, t, promql.QueryOptions{})
+		opts := promql.QueryOptions{Class: promql.ClassRule}
+		if o, ok := alerting.OriginOf(ctx); ok {
+			opts.Origin = promql.Origin{RuleFile: o.File, RuleGroup: o.Group}
+		}
+		r, err := engine.Instant(ctx, expr, t, opts)
 		if err != nil {
 			return nil, err
 		}

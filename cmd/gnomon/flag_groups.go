@@ -109,6 +109,12 @@ func (o *options) registerQuery(app *kingpin.Application) {
 		Default("20").IntVar(&q.maxConcurrency)
 	app.Flag("query.max-samples", "Largest number of samples a query may hold in memory; it fails beyond.").
 		Default("50000000").IntVar(&q.maxSamples)
+	app.Flag("query.max-waiting", "Largest number of queries that wait because as many as may run; more are refused. Rules go before dashboards, and those before others.").
+		Default("1024").IntVar(&q.maxWaiting)
+	app.Flag("query.max-memory", "Largest memory of a query; it fails beyond. Half of --query.max-memory-total if it is not given. Units: B, KB, MB, GB, TB, PB, EB, in powers of 1024.").
+		PlaceHolder("<bytes>").BytesVar(&q.maxMemory)
+	app.Flag("query.max-memory-total", "Largest memory of all queries together; what needs more than is left fails. A quarter of GOMEMLIMIT, or of the machine's memory, if it is not given.").
+		PlaceHolder("<bytes>").BytesVar(&q.maxMemoryTotal)
 	duration(app.Flag("scrape.discovery-reload-interval", "Longest time for which changes of targets are gathered.").
 		Hidden().Default("5s"), &o.discovery.updateInterval)
 	app.Flag("scrape.adjust-timestamps", "Move the timestamp of a scrape to its slot in the schedule if it began close to it.").

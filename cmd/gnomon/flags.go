@@ -123,7 +123,10 @@ type queryFlags struct {
 	lookbackDelta  time.Duration
 	timeout        time.Duration
 	maxConcurrency int
+	maxWaiting     int
 	maxSamples     int
+	// maxMemory and maxMemoryTotal are 0 if they are not given.
+	maxMemory, maxMemoryTotal units.Base2Bytes
 }
 
 type runtimeFlags struct {

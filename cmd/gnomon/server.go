@@ -119,10 +119,12 @@ func (s *server) buildDiscovery() error {
 func (s *server) parser() parser.Parser { return parser.NewParser(s.opts.features.parserOptions()) }
 
 func (s *server) buildQueries() error {
+	perQuery, total := s.opts.query.memory()
 	s.engine = promql.New(promql.Options{
 		Logger: s.component("query engine"), Registerer: s.registry, Parser: s.parser(),
 		LookbackDelta: s.opts.query.lookbackDelta, Timeout: s.opts.query.timeout,
-		MaxSamples: s.opts.query.maxSamples, MaxConcurrency: s.opts.query.maxConcurrency,
+		MaxSamples: s.opts.query.maxSamples, MaxConcurrency: s.opts.query.maxConcurrency, MaxWaiting: s.opts.query.maxWaiting,
+		MaxMemory: perQuery, MaxMemoryTotal: total,
 		DefaultSubqueryInterval: func(int64) int64 {
 			return time.Duration(s.reloader.current.Load().Prometheus.GlobalConfig.EvaluationInterval).Milliseconds()
 		},
@@ -194,6 +196,7 @@ func (s *server) buildReloader() error {
 	s.reloader.appliers = []applier{
 		{"the runtime", s.applyRuntime},
 		{"the log", func(c *config.Config) error { inert.warn(c.Prometheus); return nil }},
+		{"the query log", s.applyQueryLog},
 		{"the database", s.applyStorage},
 		{"the scraper", s.applyScrape},
 		{"the discovery of targets", s.applyTargetDiscovery},

@@ -91,6 +91,8 @@ type aggregation struct {
 	notes     functions.Annotations
 	out       *list
 	used      usage
+	// mark is what the query held when the aggregation began.
+	mark int64
 }
 
 func (a *aggregation) usage() usage { return a.used }
@@ -104,7 +106,10 @@ func (a *aggregation) finish(all []*series) error {
 	for _, s := range all {
 		a.used.hold(s.size())
 	}
-	a.out = &list{series: all}
+	var err error
+	if a.out, err = a.sc.listOf(a.mark, all); err != nil {
+		return err
+	}
 	return a.sc.check(a.used)
 }
 
@@ -134,6 +139,7 @@ func (f *fold) next(s *series) (bool, error) {
 
 // run folds all series. The memory of s is used for each of them.
 func (f *fold) run(s *series) error {
+	f.mark = f.sc.memory.Bytes()
 	f.shared = functions.Aggregation{
 		Op: f.node.Op, Steps: f.sc.n, Param: f.param, Pos: f.node.Expr.Position(), Annotations: &f.notes,
 	}
@@ -151,6 +157,14 @@ func (f *fold) run(s *series) error {
 		n, fresh := f.groups.of(s.metric)
 		if fresh {
 			f.members = append(f.members, member{metric: f.groups.labels(s.metric), accumulator: f.shared.New()})
+			if err := f.sc.memory.take(accumulatorBytes(f.sc.n) + int(s.metric.ByteSize())); err != nil {
+				return err
+			}
+		}
+		if f.node.Op == parser.QUANTILE { // which keeps all values
+			if err := f.sc.memory.take(8 * f.sc.n); err != nil {
+				return err
+			}
 		}
 		m := &f.members[n]
 		m.dropName = m.dropName || s.dropName
@@ -173,6 +187,10 @@ func (f *fold) run(s *series) error {
 	}
 	return f.finish(all)
 }
+
+// accumulatorBytes is about what an accumulator of n steps takes: two sums with their
+// compensations, and which steps there are.
+func accumulatorBytes(n int) int { return 160 + 33*n }
 
 // count_values makes a series of each value.
 type countValues struct {
@@ -210,6 +228,7 @@ func (c *countValues) next(s *series) (bool, error) {
 }
 
 func (c *countValues) run(s *series) error {
+	c.mark = c.sc.memory.Bytes()
 	var all []*series
 	valued := labels.NewBuilder(labels.EmptyLabels())
 	for {
@@ -233,6 +252,9 @@ func (c *countValues) run(s *series) error {
 				if group, fresh = c.groups.of(ls); fresh {
 					row := newSeries(c.sc.n)
 					row.metric = c.groups.labels(ls)
+					if err := c.sc.keep(row); err != nil {
+						return err
+					}
 					all = append(all, row)
 				}
 				last = v
@@ -255,6 +277,9 @@ func (c *countValues) run(s *series) error {
 		c.made.add(row, c.sc.n, true)
 	}
 	c.used = stepwise(c.inner.usage(), &c.in, &c.made, c.sc.n)
-	c.out = &list{series: rows.list}
+	var err error
+	if c.out, err = c.sc.listOf(c.mark, rows.list); err != nil {
+		return err
+	}
 	return c.sc.check(c.used)
 }

@@ -41,6 +41,7 @@ func (m *match) next(s *series) (bool, error) {
 
 // run matches the series of both sides.
 func (m *match) run() error {
+	mark := m.sc.memory.Bytes()
 	left, err := m.sc.gather(m.lhs)
 	if err != nil {
 		return err
@@ -70,7 +71,9 @@ func (m *match) run() error {
 	operands := m.lhs.usage()
 	operands.then(m.rhs.usage())
 	m.used = stepwise(operands, &in, &out, m.sc.n)
-	m.out = &list{series: j.rows.list}
+	if m.out, err = m.sc.listOf(mark, j.rows.list); err != nil {
+		return err
+	}
 	return m.sc.check(m.used)
 }
 
@@ -103,6 +106,8 @@ type join struct {
 	// failed is the error of the first step that fails, failedAt.
 	failed   error
 	failedAt int
+	// full says that there is no memory for more.
+	full bool
 }
 
 type matchedKey struct {
@@ -174,6 +179,9 @@ func (j *join) run() {
 			}
 		}
 		j.matchOf(s, j.manySig[i], fillOne, fillMany == nil)
+		if j.full {
+			return
+		}
 	}
 	if fillMany == nil {
 		return
@@ -185,6 +193,9 @@ func (j *join) run() {
 		}
 		filler := j.filler(s, *fillMany)
 		j.pair(filler, s, j.oneSig[i], steps, false)
+		if j.full {
+			return
+		}
 	}
 }
 
@@ -422,6 +433,11 @@ func (j *join) checkMatched(ls labels.Labels, sig int, steps functions.Bitmap) {
 
 // add puts a series into the result. Two with the same labels at a step fail.
 func (j *join) add(s *series) {
+	if err := j.sc.keep(s); err != nil {
+		j.full = true
+		j.fail(-1, err)
+		return
+	}
 	h := s.metric.Hash()
 	row, ok := j.rows.byHash[h]
 	if !ok || j.rows.loose {

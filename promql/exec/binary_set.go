@@ -178,6 +178,7 @@ func notBits(b functions.Bitmap) functions.Bitmap {
 // union joins the series of the left side, and those of the right side at the
 // steps where the left side does not have their signature.
 func (o *setOperation) union() error {
+	mark := o.sc.memory.Bytes()
 	left, err := o.sc.gather(o.lhs)
 	if err != nil {
 		return err
@@ -206,6 +207,6 @@ func (o *setOperation) union() error {
 			return err
 		}
 	}
-	o.joined = &list{series: rows.list}
-	return nil
+	o.joined, err = o.sc.listOf(mark, rows.list)
+	return err
 }

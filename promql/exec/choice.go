@@ -67,6 +67,7 @@ type choice struct{ aggregation }
 
 func (c *choice) next(s *series) (bool, error) {
 	if c.out == nil {
+		c.mark = c.sc.memory.Bytes()
 		all, err := c.run()
 		if err != nil {
 			return false, err

@@ -181,6 +181,7 @@ func (g *histogramGroup) kind() int {
 }
 
 func (h *histogramCall) run() error {
+	mark := h.sc.memory.Bytes()
 	groups, err := h.group()
 	if err != nil {
 		return err
@@ -205,6 +206,9 @@ func (h *histogramCall) run() error {
 				if s.empty() {
 					continue
 				}
+				if err := h.sc.keep(s); err != nil {
+					return err
+				}
 				if err := rows.add(s); err != nil {
 					return err
 				}
@@ -220,7 +224,9 @@ func (h *histogramCall) run() error {
 	operands.then(h.inner.usage())
 	operands.then(h.after)
 	h.used = stepwise(operands, &h.in, &out, h.sc.n)
-	h.out = &list{series: rows.list}
+	if h.out, err = h.sc.listOf(mark, rows.list); err != nil {
+		return err
+	}
 	return h.sc.check(h.used)
 }
 

@@ -83,6 +83,7 @@ func (o *info) isInfo(ls labels.Labels) bool {
 }
 
 func (o *info) run() error {
+	mark := o.sc.memory.Bytes()
 	base, err := o.sc.gather(o.inner)
 	if err != nil {
 		return err
@@ -121,7 +122,9 @@ func (o *info) run() error {
 	}
 	o.used = stepwise(operands, &in, &out, o.sc.n)
 	o.used.hold(operands.held)
-	o.out = &list{series: rows.list}
+	if o.out, err = o.sc.listOf(mark, rows.list); err != nil {
+		return err
+	}
 	return o.sc.check(o.used)
 }
 
@@ -311,6 +314,9 @@ func (e *enricher) enrich(s *series, rows *rows) error {
 		}
 	}
 	for _, row := range order {
+		if err := e.sc.keep(row); err != nil {
+			return err
+		}
 		if err := rows.add(row); err != nil {
 			return err
 		}

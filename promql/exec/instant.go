@@ -25,7 +25,7 @@ type instant struct {
 }
 
 func (sc *scope) newInstant(n *plan.Selector) *instant {
-	i := &instant{selection: selection{sc: sc, node: n}, reader: newReader(false)}
+	i := &instant{selection: selection{sc: sc, node: n}, reader: newReader(sc.memory, false)}
 	r := &i.looks.reach
 	*r = reach{firstEnd: sc.origin(n.At) - n.Offset.Milliseconds(), step: sc.step, length: sc.lookback, n: sc.n}
 	if n.At != nil {

@@ -84,6 +84,7 @@ func (m *merger) usage() usage { return m.used }
 
 func (m *merger) next(s *series) (bool, error) {
 	if m.out == nil {
+		mark := m.sc.memory.Bytes()
 		all, err := m.sc.collect(m.inner)
 		if err != nil {
 			return false, err
@@ -92,7 +93,9 @@ func (m *merger) next(s *series) (bool, error) {
 		if all, err = m.sc.merge(all, m.stepwise); err != nil {
 			return false, err
 		}
-		m.out = &list{series: all}
+		if m.out, err = m.sc.listOf(mark, all); err != nil {
+			return false, err
+		}
 	}
 	return m.out.next(s)
 }
@@ -127,6 +130,7 @@ func (m *sameNames) next(s *series) (bool, error) {
 		return true, nil
 	}
 	m.typed = true
+	mark := m.sc.memory.Bytes()
 	first := newSeries(m.sc.n)
 	s.handOut(first)
 	s.reset(m.sc.n)
@@ -148,7 +152,9 @@ func (m *sameNames) next(s *series) (bool, error) {
 	if all, err = m.sc.merge(all, m.stepwise); err != nil {
 		return false, err
 	}
-	m.out = &list{series: all}
+	if m.out, err = m.sc.listOf(mark, all); err != nil {
+		return false, err
+	}
 	return m.out.next(s)
 }
 

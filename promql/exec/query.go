@@ -35,6 +35,8 @@ type Options struct {
 	Lookback time.Duration
 	// MaxSamples is the greatest number of samples, as Prometheus counts them.
 	MaxSamples int
+	// Memory counts what the query holds; nil counts for nobody.
+	Memory *Memory
 	// SubqueryInterval returns the step of a subquery without one, milliseconds.
 	SubqueryInterval func(rangeMillis int64) int64
 	// DelayedNames removes metric names at the end of the query only.
@@ -81,7 +83,10 @@ type HistogramPoint struct {
 // Run evaluates a plan over a snapshot. The samples that it reads are added to
 // counts, also if it fails.
 func Run(ctx context.Context, p *plan.Plan, q storage.Querier, opts Options, counts *stats.QuerySamples) (*Result, error) {
-	ev := &evaluator{ctx: ctx, querier: q, opts: opts, lookback: opts.Lookback.Milliseconds()}
+	ev := &evaluator{ctx: ctx, querier: q, opts: opts, lookback: opts.Lookback.Milliseconds(), memory: opts.Memory}
+	if ev.memory == nil {
+		ev.memory = NewMemory(0, &TotalMemory{})
+	}
 	sc := &scope{evaluator: ev, first: p.Times.Start.UnixMilli(), step: p.Times.Step.Milliseconds(), n: 1, counts: counts}
 	last := p.Times.End.UnixMilli()
 	if p.Times.Step == 0 {
@@ -118,7 +123,7 @@ func (ev *evaluator) checkSteps(n int) error {
 	if n > max(manySteps, ev.opts.MaxSamples) {
 		return fmt.Errorf("%w: %d steps", ErrTooManySamples, n)
 	}
-	return nil
+	return ev.memory.fits(16 * int64(n)) // a value and what it is made of
 }
 
 // evaluator is what all parts of a query share.
@@ -127,6 +132,7 @@ type evaluator struct {
 	querier  storage.Querier
 	opts     Options
 	lookback int64
+	memory   *Memory
 	// notes are the annotations of the nodes that are done.
 	notes annotations.Annotations
 }

@@ -60,7 +60,7 @@ func (sc *scope) reachOf(n *plan.Window, w *functions.Windows) reach {
 func (sc *scope) newWindowSource(n *plan.Window, w *functions.Windows, wantStarts bool) *windowSource {
 	s := &windowSource{
 		selection: selection{sc: sc, node: n.Selector, length: n.Range.Milliseconds()},
-		reader:    newReader(wantStarts),
+		reader:    newReader(sc.memory, wantStarts),
 	}
 	s.looks.reach = sc.reachOf(n, w)
 	return s

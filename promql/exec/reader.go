@@ -25,6 +25,9 @@ type reader struct {
 	// stale says that staleness markers are among the values.
 	stale bool
 	mixed mixedSamples
+	// memory counts the room, of which it knows counted bytes.
+	memory  *Memory
+	counted int
 }
 
 // room is the memory of a reader, kept between queries.
@@ -44,15 +47,28 @@ var rooms = sync.Pool{New: func() any { return &room{} }}
 // maxRoom bounds what a reader gives back, in values.
 const maxRoom = 1 << 18
 
-func newReader(wantStarts bool) *reader {
+func newReader(memory *Memory, wantStarts bool) *reader {
 	r := rooms.Get().(*room)
-	return &reader{room: *r, wantStarts: wantStarts}
+	return &reader{room: *r, wantStarts: wantStarts, memory: memory}
+}
+
+// count counts the room.
+func (r *reader) count() error {
+	n := 8 * (cap(r.first) + cap(r.batches) + cap(r.joined) + cap(r.times) + cap(r.starts))
+	more := n - r.counted
+	r.counted = n
+	if more <= 0 {
+		return nil
+	}
+	return r.memory.take(more)
 }
 
 // release gives the memory back. The reader is not used any more.
 func (r *reader) release() {
 	kept := r.room
 	r.room = room{}
+	r.memory.give(r.counted)
+	r.counted = 0
 	if cap(kept.joined) <= maxRoom {
 		rooms.Put(&kept)
 	}
@@ -118,7 +134,10 @@ func (r *reader) floats(s storage.Series) (bool, error) {
 	if !anyStarts {
 		r.starts = r.starts[:0]
 	}
-	return true, r.it.Err()
+	if err := r.it.Err(); err != nil {
+		return false, err
+	}
+	return true, r.count()
 }
 
 // hasStale reports whether there is a staleness marker among the values.

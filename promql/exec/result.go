@@ -72,7 +72,11 @@ func (sc *scope) vectorResult(res *Result, root plan.Node) (usage, error) {
 		if !ok {
 			return op.usage(), nil
 		}
-		res.Series = append(res.Series, sc.points(s, &res.memory))
+		at := sc.points(s, &res.memory)
+		if err := sc.memory.take(at.bytes()); err != nil {
+			return usage{}, err
+		}
+		res.Series = append(res.Series, at)
 	}
 }
 
@@ -86,6 +90,7 @@ type unnamed struct {
 
 func (u *unnamed) next(s *series) (bool, error) {
 	if u.out == nil {
+		mark := u.sc.memory.Bytes()
 		all, err := u.sc.collect(u.operator)
 		if err != nil {
 			return false, err
@@ -98,7 +103,9 @@ func (u *unnamed) next(s *series) (bool, error) {
 		if all, err = u.sc.merge(all, false); err != nil {
 			return false, err
 		}
-		u.out = &list{series: all}
+		if u.out, err = u.sc.listOf(mark, all); err != nil {
+			return false, err
+		}
 	}
 	return u.out.next(s)
 }
@@ -173,9 +180,13 @@ func (sc *scope) windowResult(res *Result, n *plan.Window) (used usage, err erro
 		s, size := windowPoints(at.metric, &seen)
 		sc.counts.IncrementSamplesAtTimestamp(sc.first, int64(size))
 		sc.counts.IncrementSamplesReadAtTimestamp(sc.first, int64(size))
-		if size > 0 {
-			res.Series = append(res.Series, s)
+		if size == 0 {
+			continue
 		}
+		if err := sc.memory.take(s.bytes()); err != nil {
+			return used, err
+		}
+		res.Series = append(res.Series, s)
 	}
 }
 
@@ -196,6 +207,15 @@ func extend(w *functions.Window, n *plan.Window) error {
 	}
 	w.Times, w.Values = functions.ExtendFloats(w, modifier)
 	return nil
+}
+
+// bytes is what a series of a result takes in memory.
+func (s *Series) bytes() int {
+	n := 80 + int(s.Metric.ByteSize()) + 16*len(s.Floats)
+	for i := range s.Histograms {
+		n += 16 + s.Histograms[i].H.Size()
+	}
+	return n
 }
 
 // windowPoints returns the samples of a window as a series, and what they count

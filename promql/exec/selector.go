@@ -19,6 +19,7 @@ type selection struct {
 	length int64
 	set    storage.SeriesSet
 	seen   int
+	use    *selectorUse
 	notes  functions.Annotations
 }
 
@@ -28,6 +29,7 @@ func (s *selection) series() (storage.Series, error) {
 		i := s.node.Interval(s.sc.first, s.sc.time(s.sc.n-1), s.length, s.sc.lookback)
 		hints := &storage.SelectHints{Mint: i.Mint, Maxt: i.Maxt, Step: s.sc.step, Range: s.length}
 		s.set = s.sc.querier.Select(s.sc.ctx, hints, s.node.Matchers...)
+		s.use = s.sc.memory.reads(s.node)
 	}
 	if s.seen++; s.seen%16 == 0 {
 		if err := s.sc.interrupted(); err != nil {
@@ -35,6 +37,8 @@ func (s *selection) series() (storage.Series, error) {
 		}
 	}
 	if s.set.Next() {
+		s.use.series++
+		s.sc.memory.series.Add(1)
 		return s.set.At(), nil
 	}
 	if err := s.set.Err(); err != nil {

@@ -203,6 +203,9 @@ func (sc *scope) collect(op operator) ([]*series, error) {
 		if !ok {
 			return all, nil
 		}
+		if err := sc.keep(s); err != nil {
+			return nil, err
+		}
 		all = append(all, s)
 	}
 }
@@ -264,12 +267,17 @@ func (s *series) handOut(to *series) { *to, *s = *s, *to }
 type list struct {
 	series []*series
 	used   usage
+	// memory counts the series until they are handed out; nil if nobody does.
+	memory *Memory
 }
 
 func (l *list) next(s *series) (bool, error) {
 	for len(l.series) > 0 {
 		at := l.series[0]
 		l.series[0], l.series = nil, l.series[1:]
+		if l.memory != nil {
+			l.memory.give(at.bytes())
+		}
 		if at.empty() {
 			continue
 		}

@@ -45,6 +45,7 @@ func (o *sorted) next(s *series) (bool, error) {
 }
 
 func (o *sorted) run() error {
+	mark := o.sc.memory.Bytes()
 	all, err := o.sc.gather(o.inner)
 	if err != nil {
 		return err
@@ -66,7 +67,9 @@ func (o *sorted) run() error {
 	}
 	o.sc.done(&notes)
 	o.used = stepwise(o.inner.usage(), &in, &out, o.sc.n)
-	o.out = &list{series: all}
+	if o.out, err = o.sc.listOf(mark, all); err != nil {
+		return err
+	}
 	return o.sc.check(o.used)
 }
 

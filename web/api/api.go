@@ -28,6 +28,8 @@ type Options struct {
 	Targets       Targets
 	Rules         Rules
 	Alertmanagers Alertmanagers
+	// Queries lists the running queries and cancels them.
+	Queries Queries
 	// TSDB answers for the state of the database.
 	TSDB TSDB
 	// Admin changes the database. nil means that the admin API is disabled.
@@ -131,6 +133,8 @@ func (a *API) endpoints() []endpoint {
 	return []endpoint{
 		{pattern: "/query", methods: getPost, serve: a.query},
 		{pattern: "/query_range", methods: getPost, serve: a.queryRange},
+		{pattern: "/queries", methods: get, serve: a.queries},
+		{pattern: "/queries/{id}/cancel", name: "/queries/:id/cancel", methods: postPut, serve: a.cancelQuery},
 		{pattern: "/query_exemplars", methods: getPost, serve: a.queryExemplars},
 		{pattern: "/format_query", methods: getPost, serve: a.formatQuery},
 		{pattern: "/parse_query", methods: getPost, serve: a.parseQuery},

@@ -77,6 +77,7 @@ func TestErrorsOfTheEngine(t *testing.T) {
 		{&QueryError{QueryTimedOut, cause}, 503, "timeout", "it broke <here>"},
 		{&QueryError{QueryCanceled, cause}, 499, "canceled", "it broke <here>"},
 		{&QueryError{QueryStorageFailed, cause}, 500, "internal", "it broke <here>"},
+		{&QueryError{QueryRefused, cause}, 503, "refused", "it broke <here>"},
 		{cause, 422, "execution", "it broke <here>"},
 		{context.Canceled, 499, "canceled", "context canceled"},
 		{storage.ErrClosed, 500, "unavailable", "already closed"},
@@ -103,7 +104,7 @@ func TestOptionsReachTheEngine(t *testing.T) {
 	w := request(h, "POST", "/query_range", form, "query=x&start=0&end=1&step=0.5&stats=all&lookback_delta=7m&timeout=3s")
 	require.Equal(t, 200, w.Code)
 	require.Equal(t, QueryOptions{
-		LookbackDelta: 7 * time.Minute, PerStepStats: true,
+		LookbackDelta: 7 * time.Minute, PerStepStats: true, Dashboard: true,
 		Origin: Origin{ClientIP: "192.0.2.1", Method: "POST", Path: "/api/v1/query_range"},
 	}, engine.asked)
 	require.True(t, engine.timeout)

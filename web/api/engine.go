@@ -33,6 +33,8 @@ type QueryOptions struct {
 	// PerStepStats asks for the statistics of each step, if the engine has
 	// them.
 	PerStepStats bool
+	// Dashboard says that a dashboard asks, which is more urgent than a person.
+	Dashboard bool
 	// Origin says where the query came from, for the query log.
 	Origin Origin
 }
@@ -156,6 +158,9 @@ const (
 	// QueryStorageFailed is an error of reading: status 500, errorType
 	// internal.
 	QueryStorageFailed
+	// QueryRefused is a query that came when too many waited: status 503,
+	// errorType refused.
+	QueryRefused
 )
 
 // QueryError is an error of an Engine. Its text is that of Err, unchanged, so

@@ -23,6 +23,9 @@ var (
 	errResolution = errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
 )
 
+// dashboardHeader is what Grafana sends with the queries of a dashboard.
+const dashboardHeader = "X-Dashboard-Uid"
+
 // query serves /query.
 func (a *API) query(r *http.Request) (response, error) {
 	limit, err := limitParam(r)
@@ -67,6 +70,7 @@ func (a *API) queryRange(r *http.Request) (response, error) {
 		return response{}, err
 	}
 	return a.answerQuery(r, limit, func(expr string) (*Result, error) {
+		opts.Dashboard = true
 		return a.opts.Engine.Range(ctx, expr, start, end, step, opts)
 	})
 }
@@ -112,7 +116,7 @@ func queryContext(r *http.Request) (context.Context, context.CancelFunc, error) 
 }
 
 func queryOptions(r *http.Request) (QueryOptions, error) {
-	opts := QueryOptions{PerStepStats: r.Form.Get("stats") == "all", Origin: origin(r)}
+	opts := QueryOptions{PerStepStats: r.Form.Get("stats") == "all", Origin: origin(r), Dashboard: r.Header.Get(dashboardHeader) != ""}
 	if s := r.Form.Get("lookback_delta"); s != "" {
 		d, err := parseDuration(s)
 		if err != nil {

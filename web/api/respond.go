@@ -43,6 +43,9 @@ const (
 	errorBadData     errorType = "bad_data"
 	errorInternal    errorType = "internal"
 	errorUnavailable errorType = "unavailable"
+	errorNotFound    errorType = "not_found"
+	// errorRefused is our own: come again later.
+	errorRefused errorType = "refused"
 )
 
 // statusClientClosedRequest is what nginx answers when the client went away.
@@ -58,8 +61,10 @@ func (t errorType) status() int {
 		return http.StatusUnprocessableEntity
 	case errorCanceled:
 		return statusClientClosedRequest
-	case errorTimeout:
+	case errorTimeout, errorRefused:
 		return http.StatusServiceUnavailable
+	case errorNotFound:
+		return http.StatusNotFound
 	default:
 		return http.StatusInternalServerError
 	}
@@ -101,6 +106,8 @@ func queryError(err error) error {
 			return &apiError{errorTimeout, err}
 		case QueryCanceled:
 			return &apiError{errorCanceled, err}
+		case QueryRefused:
+			return &apiError{errorRefused, err}
 		case QueryStorageFailed:
 			return &apiError{errorInternal, err}
 		case QueryFailed:

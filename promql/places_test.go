@@ -1,0 +1,163 @@
+package promql
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gnomonhq/gnomon/promql/exec"
+)
+
+func testPlaces(most, waiting int) *places {
+	return newPlaces(most, waiting, newMetrics(nil, most, exec.NewTotalMemory(0)))
+}
+
+// order has what ran, in order.
+type order struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (o *order) add(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list = append(o.list, name)
+}
+
+// TestPlacesGoToTheMostUrgent lets queries of all classes wait for two places, of which one is for
+// rules only.
+func TestPlacesGoToTheMostUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPlaces(2, 100)
+		ctx := context.Background()
+		var ran order
+		var queries sync.WaitGroup
+		query := func(class Class, name string) {
+			queries.Go(func() {
+				place, err := p.take(ctx, class)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ran.add(name)
+				time.Sleep(time.Second)
+				p.release(place, class)
+			})
+			synctest.Wait()
+		}
+		for i := range 3 {
+			query(ClassAdHoc, fmt.Sprint("ad hoc ", i))
+		}
+		query(ClassDashboard, "dashboard 0")
+		query(ClassRule, "rule 0")
+		query(ClassRule, "rule 1")
+		require.Equal(t, []string{"ad hoc 0", "rule 0"}, ran.list, "one place is for rules")
+		require.Equal(t, 2.0, testutil.ToFloat64(p.metrics.waiting.WithLabelValues("ad-hoc")))
+		queries.Wait()
+		require.Equal(t, []string{"ad hoc 0", "rule 0", "rule 1", "dashboard 0", "ad hoc 1", "ad hoc 2"}, ran.list)
+		require.Len(t, p.mu.free, 2)
+		require.Zero(t, testutil.ToFloat64(p.metrics.waiting.WithLabelValues("ad-hoc")))
+	})
+}
+
+// TestNobodyWaitsForEver has so many dashboards that there is always one waiting.
+func TestNobodyWaitsForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPlaces(1, 1000)
+		ctx := context.Background()
+		var ran order
+		var queries sync.WaitGroup
+		query := func(class Class, name string) {
+			queries.Go(func() {
+				place, err := p.take(ctx, class)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ran.add(name)
+				time.Sleep(time.Second)
+				p.release(place, class)
+			})
+			synctest.Wait()
+		}
+		query(ClassDashboard, "first")
+		time.Sleep(time.Millisecond)
+		query(ClassAdHoc, "ad hoc")
+		time.Sleep(time.Millisecond)
+		for range 30 {
+			query(ClassDashboard, "dashboard")
+		}
+		queries.Wait()
+		require.Contains(t, ran.list[:longestFirst+1], "ad hoc")
+	})
+}
+
+func TestWaitingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPlaces(1, 1)
+		ctx := context.Background()
+		place, err := p.take(ctx, ClassAdHoc)
+		require.NoError(t, err)
+
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		errs := make(chan error)
+		go func() {
+			_, err := p.take(short, ClassDashboard)
+			errs <- err
+		}()
+		synctest.Wait()
+		_, err = p.take(ctx, ClassRule)
+		require.ErrorIs(t, err, errQueueFull)
+		require.ErrorContains(t, err, "1 queries run and 1 wait")
+		require.Equal(t, 1.0, testutil.ToFloat64(p.metrics.refused.WithLabelValues("rule")))
+		require.ErrorIs(t, <-errs, context.DeadlineExceeded)
+		p.release(place, ClassAdHoc)
+		require.Len(t, p.mu.free, 1)
+		place, err = p.take(ctx, ClassDashboard)
+		require.NoError(t, err, "who gave up takes no place")
+		p.release(place, ClassDashboard)
+	})
+}
+
+// TestPlacesUnderLoad hands each place to one query at a time.
+func TestPlacesUnderLoad(t *testing.T) {
+	p := testPlaces(5, 10_000)
+	var mu sync.Mutex
+	taken := map[int]bool{}
+	var queries sync.WaitGroup
+	for i := range 2000 {
+		queries.Go(func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			if i%7 == 0 {
+				go cancel()
+			}
+			defer cancel()
+			class := Class(i % int(numClasses))
+			place, err := p.take(ctx, class)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			if taken[place] {
+				t.Errorf("place %d is taken twice", place)
+			}
+			taken[place] = true
+			mu.Unlock()
+			mu.Lock()
+			taken[place] = false
+			mu.Unlock()
+			p.release(place, class)
+		})
+	}
+	queries.Wait()
+	require.Len(t, p.mu.free, 5)
+	require.Zero(t, p.mu.rules)
+	require.Zero(t, p.waitingLocked())
+}
