@@ -61,6 +61,11 @@ type SelectHints struct {
 	Step, Range int64
 	// Func is the function or aggregation around the selector, if any.
 	Func string
+	// Labels are the names of the labels that the caller looks at, nil for all of
+	// them. Series may come without the others, and then several with the same
+	// labels. They have all of their labels if some have labels of type or unit, or
+	// if Sorted is set.
+	Labels []string
 }
 
 // LabelHints bound a label call.

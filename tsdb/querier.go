@@ -89,6 +89,11 @@ func (q *querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 	if len(parts) == 1 {
 		return parts[0].Select(ctx, hints, ms...)
 	}
+	if hints != nil && hints.Labels != nil { // Labels tell what is the same series.
+		whole := *hints
+		whole.Labels = nil
+		hints = &whole
+	}
 	sets := make([]storage.SeriesSet, len(parts))
 	if hints != nil && hints.Sorted {
 		for i, p := range parts {

@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -64,5 +65,42 @@ func TestSelectMergesPartsInEitherOrder(t *testing.T) {
 	require.Equal(t, all[:7], found(&storage.SelectHints{Limit: 7, Sorted: true}))
 	require.NoError(t, q.Close())
 	require.NoError(t, g.Close())
+	require.NoError(t, db.Close())
+}
+
+// TestSelectOfSomeLabels wants one label: the head leaves the others out, a select that merges
+// blocks and head or sorts does not, as it tells series apart by them.
+func TestSelectOfSomeLabels(t *testing.T) {
+	db := openDB(t, testOptions(vfs.NewMem()))
+	g, err := db.OpenGroup(storage.GroupOptions{Origin: "x"})
+	require.NoError(t, err)
+	for i := range 3 {
+		_, err := g.AddColumn(labels.FromStrings("__name__", "up", "instance", fmt.Sprint(i), "job", "a"))
+		require.NoError(t, err)
+	}
+	for row := range int64(4 * 60) {
+		require.NoError(t, g.AppendRow(&storage.Row{T: aligned + row*60_000, Values: []float64{1, 2, 3}}))
+	}
+	require.NoError(t, db.Maintain(context.Background()))
+	require.NotEmpty(t, db.Blocks())
+	names := func(mint int64, sorted bool) (out []string) {
+		q, err := db.Querier(mint, math.MaxInt64)
+		require.NoError(t, err)
+		defer q.Close()
+		set := q.Select(context.Background(), &storage.SelectHints{Mint: mint, Maxt: math.MaxInt64, Labels: []string{"job"}, Sorted: sorted})
+		for set.Next() {
+			out = append(out, set.At().Labels().String())
+		}
+		require.NoError(t, set.Err())
+		return out
+	}
+	some := `{job="a"}`
+	require.Equal(t, []string{some, some, some}, names(aligned+4*hour-60_000, false))
+	var all []string
+	for i := range 3 {
+		all = append(all, fmt.Sprintf(`{__name__="up", instance="%d", job="a"}`, i))
+	}
+	require.Equal(t, all, names(aligned+4*hour-60_000, true))
+	require.Equal(t, all, names(aligned, false))
 	require.NoError(t, db.Close())
 }

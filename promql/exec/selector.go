@@ -28,6 +28,9 @@ func (s *selection) series() (storage.Series, error) {
 	if s.set == nil {
 		i := s.node.Interval(s.sc.first, s.sc.time(s.sc.n-1), s.length, s.sc.lookback)
 		hints := &storage.SelectHints{Mint: i.Mint, Maxt: i.Maxt, Step: s.sc.step, Range: s.length}
+		if !s.sc.opts.TypeLabels && !s.sc.opts.DelayedNames {
+			hints.Labels = s.node.Labels
+		}
 		s.set = s.sc.querier.Select(s.sc.ctx, hints, s.node.Matchers...)
 		s.use = s.sc.memory.reads(s.node)
 	}

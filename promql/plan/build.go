@@ -30,6 +30,7 @@ func Build(expr parser.Expr, times Times) (*Plan, error) {
 	}
 	p := &Plan{Root: root, Times: times}
 	markStatistics(p.Root, nil)
+	markLabels(p.Root)
 	p.Root = wrapInvariant(p.Root)
 	return p, nil
 }

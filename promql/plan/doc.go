@@ -10,6 +10,7 @@
 //     converting, and so do @ start() and @ end();
 //   - statistics.go: selectors of which only the count and sum of native
 //     histograms are used say so;
+//   - projection.go: selectors say which labels of their series are used;
 //   - invariant.go: what has one value at all steps is evaluated once.
 //
 // [Bounds] says which samples a plan needs. A plan is not changed once it is

@@ -42,7 +42,9 @@ type Selector struct {
 	Anchored, Smoothed bool
 	// StatisticsOnly says that the buckets of native histograms are not used.
 	StatisticsOnly bool
-	Pos            posrange.PositionRange
+	// Labels are the names of the labels that are used, nil for all of them.
+	Labels []string
+	Pos    posrange.PositionRange
 }
 
 // Window selects the samples of a stretch of time before each step. It stands

@@ -198,7 +198,7 @@ func (h *Head) knownExemplars() []wal.Exemplar {
 // Exemplars returns the exemplars of the series in the querier's range, ascending
 // in time.
 func (s *headSeries) Exemplars() []exemplar.Exemplar {
-	return s.q.allExemplars()[s.series.ref]
+	return s.set.q.allExemplars()[s.series.ref]
 }
 
 func (q *Querier) allExemplars() map[storage.SeriesRef][]exemplar.Exemplar {

@@ -3,7 +3,6 @@ package head
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -40,7 +39,11 @@ type Querier struct {
 
 	mu     sync.Mutex
 	closed bool
-	views  map[*group]*groupView // guarded by mu
+	// The following are guarded by mu.
+	views map[*group]*groupView
+	room  []groupView // for the next views
+
+	times timeSpans
 }
 
 // Querier opens a snapshot of the samples with mint <= t <= maxt. Rows of
@@ -73,6 +76,7 @@ func (q *Querier) Close() error {
 		v.unpin()
 	}
 	q.views = nil
+	q.times.release()
 	q.head.txns.endRead(q.key)
 	return nil
 }
@@ -84,8 +88,13 @@ func (q *Querier) pin(g *group) {
 	if q.closed || q.views[g] != nil { // closed: the caller breaks the contract; do not pin for ever
 		return
 	}
-	v := g.pin()
-	v.number, v.rowTimes = len(q.views), make([]atomic.Pointer[[]int64], len(v.segments))
+	if len(q.room) == 0 {
+		q.room = make([]groupView, min(len(q.views)+1, maxRoom))
+	}
+	v := &q.room[0]
+	q.room = q.room[1:]
+	g.pinInto(v)
+	v.number, v.made, v.spans = len(q.views), &q.times, q.times.forView(len(v.segments), len(q.room))
 	q.views[g] = v
 }
 

@@ -42,11 +42,12 @@ func (t *rowTimes) all() []int64 {
 	if t.uneven != nil {
 		return t.uneven
 	}
-	return t.appendTo(make([]int64, 0, t.rows))
+	return t.appendTo(make([]int64, 0, t.rows), 0, t.rows)
 }
 
-func (t *rowTimes) appendTo(dst []int64) []int64 {
-	for row := range t.rows {
+// appendTo appends the timestamps of the rows lo <= row < hi.
+func (t *rowTimes) appendTo(dst []int64, lo, hi int) []int64 {
+	for row := lo; row < hi; row++ {
 		dst = append(dst, t.at(row))
 	}
 	return dst

@@ -26,7 +26,7 @@ func TestRowTimes(t *testing.T) {
 	} {
 		got := makeRowTimes(times)
 		require.Equal(t, times, got.all(), name)
-		require.Equal(t, times, got.appendTo(nil), name)
+		require.Equal(t, times, got.appendTo(nil, 0, got.rows), name)
 		require.Equal(t, times[0], got.first, name)
 		require.Equal(t, times[len(times)-1], got.last(), name)
 		for range 100 {

@@ -129,7 +129,7 @@ func mergeSegments(segs []*segment) (*segment, error) {
 	times := make([]int64, 0, rows)
 	var extras []extra
 	for i, s := range segs {
-		times = s.times.appendTo(times)
+		times = s.times.appendTo(times, 0, s.times.rows)
 		if i == 0 || s.layout != segs[i-1].layout {
 			extras = appendExtras(extras, s.layout, last.layout)
 		}

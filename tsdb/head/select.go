@@ -42,6 +42,9 @@ func (q *Querier) hinted(ctx context.Context, hints *storage.SelectHints, ms []*
 	s := q.selection(ctx, mint, maxt, ms)
 	if hints != nil {
 		s.limit = hints.Limit
+		if hints.Labels != nil && !hints.Sorted {
+			s.kept = q.head.reg.sets.NewProjection(hints.Labels)
+		}
 	}
 	return s
 }
@@ -65,11 +68,15 @@ type seriesSet struct {
 	ids        *roaring.Bitmap
 	views      int // the number of the querier's views that the set reads
 	limit      int // 0 is none
-	next       func() (id uint32, ok bool)
+	// kept are the labels that are wanted of the series; nil for all.
+	kept *index.Projection
+	next func() (id uint32, ok bool)
 
 	looked, found int
 	at            *headSeries
 	err           error
+	// room is for the next series. Those that were handed out stay valid.
+	room []headSeries
 
 	// The view used last: neighbours are mostly of one group.
 	lastGroup *group
@@ -205,7 +212,8 @@ func (s *seriesSet) look(found *series) *headSeries {
 	places := append(room[:0], found.placesLocked()...)
 	loose := found.looseLocked().view(s.q.txn)
 	found.mu.Unlock()
-	out := headSeries{q: s.q, series: found, mint: s.mint, maxt: s.maxt, loose: loose.overlaps(s.mint, s.maxt)}
+	out := s.make()
+	out.set, out.series, out.loose = s, found, loose.overlaps(s.mint, s.maxt)
 	for _, p := range places {
 		v := s.view(p.group)
 		if v == nil || !v.overlaps(found, p.col, max(s.mint, s.q.rowMint), s.maxt) {
@@ -218,9 +226,22 @@ func (s *seriesSet) look(found *series) *headSeries {
 		}
 	}
 	if !out.loose && out.place.view == nil {
+		*out = headSeries{}
 		return nil
 	}
-	return &out
+	s.room = s.room[1:]
+	return out
+}
+
+// maxRoom bounds how many series have their memory together.
+const maxRoom = 64
+
+// make returns room for a series, which is taken when it is cut off the room.
+func (s *seriesSet) make() *headSeries {
+	if len(s.room) == 0 {
+		s.room = make([]headSeries, min(s.found+1, maxRoom))
+	}
+	return &s.room[0]
 }
 
 func (s *seriesSet) view(g *group) *groupView {
@@ -237,13 +258,12 @@ func (s *seriesSet) Warnings() annotations.Annotations { return s.q.warnings() }
 // headSeries is a series of a select, with the places that have samples in its
 // range.
 type headSeries struct {
-	q          *Querier
-	series     *series
-	mint, maxt int64
-	labels     labels.Labels // made when they are asked for
-	place      placeView
-	others     []placeView
-	loose      bool
+	set    *seriesSet
+	series *series
+	labels labels.Labels // made when they are asked for
+	place  placeView
+	others []placeView
+	loose  bool
 }
 
 type placeView struct {
@@ -253,8 +273,11 @@ type placeView struct {
 
 // Labels returns the labels.
 func (s *headSeries) Labels() labels.Labels {
+	if kept := s.set.kept; kept != nil {
+		return kept.Labels(s.series.labels)
+	}
 	if s.labels.IsEmpty() {
-		s.labels = s.q.head.reg.labels(s.series)
+		s.labels = s.set.q.head.reg.labels(s.series)
 	}
 	return s.labels
 }
@@ -271,19 +294,19 @@ func (s *headSeries) Metadata() metadata.Metadata {
 
 // Batches returns the samples: usually of one column, else a union.
 func (s *headSeries) Batches(it storage.BatchIterator) storage.BatchIterator {
-	rowMint := max(s.mint, s.q.rowMint)
+	rowMint := max(s.set.mint, s.set.q.rowMint)
 	if s.place.view != nil && len(s.others) == 0 && !s.loose {
 		ci, ok := it.(*columnIterator)
 		if !ok {
 			ci = &columnIterator{}
 		}
-		ci.reset(s.place.view, s.series, s.place.col, rowMint, s.maxt)
+		ci.reset(s.place.view, s.series, s.place.col, rowMint, s.set.maxt)
 		return ci
 	}
 	var its []storage.BatchIterator
 	add := func(p placeView) {
 		ci := &columnIterator{}
-		ci.reset(p.view, s.series, p.col, rowMint, s.maxt)
+		ci.reset(p.view, s.series, p.col, rowMint, s.set.maxt)
 		its = append(its, ci)
 	}
 	if s.place.view != nil {
@@ -294,9 +317,9 @@ func (s *headSeries) Batches(it storage.BatchIterator) storage.BatchIterator {
 	}
 	if s.loose {
 		s.series.mu.Lock()
-		loose := s.series.looseLocked().view(s.q.txn)
+		loose := s.series.looseLocked().view(s.set.q.txn)
 		s.series.mu.Unlock()
-		its = append(its, loose.iterators(s.mint, s.maxt)...)
+		its = append(its, loose.iterators(s.set.mint, s.set.maxt)...)
 	}
 	return batch.Merge(its...)
 }

@@ -1,8 +1,6 @@
 package head
 
 import (
-	"sync/atomic"
-
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -14,9 +12,10 @@ type groupView struct {
 	segments []*segment
 	window   windowView
 	number   int // in the order of a querier's views
-	// rowTimes has the timestamps of segments that were read; it is empty if the view
+	// spans has timestamps of segments that were read, made by made; nil if the view
 	// is not a querier's.
-	rowTimes []atomic.Pointer[[]int64]
+	spans []timeSpan
+	made  *timeSpans
 }
 
 // pin takes a view of the group. It must be given back with unpin.
@@ -34,19 +33,18 @@ func (g *group) pinInto(v *groupView) {
 	*v = groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
 }
 
-// times returns the timestamps of a segment: the same memory each time, since all
-// columns that are read have them.
-func (v *groupView) times(segment int) []int64 {
-	if segment >= len(v.rowTimes) {
-		return v.segments[segment].times.all()
+// times returns the timestamps of the rows lo <= row < hi of a segment: mostly the
+// same memory each time, since all columns that are read have them, and selects want
+// the same rows.
+func (v *groupView) times(segment, lo, hi int) []int64 {
+	t := &v.segments[segment].times
+	if t.uneven != nil {
+		return t.uneven[lo:hi:hi]
 	}
-	kept := &v.rowTimes[segment]
-	if times := kept.Load(); times != nil {
-		return *times
+	if v.made == nil {
+		return t.appendTo(make([]int64, 0, hi-lo), lo, hi)
 	}
-	times := v.segments[segment].times.all()
-	kept.CompareAndSwap(nil, &times)
-	return *kept.Load()
+	return v.made.of(&v.spans[segment], t, lo, hi)
 }
 
 func (v *groupView) unpin() { v.window.pins.Add(-1) }
@@ -116,9 +114,11 @@ type columnIterator struct {
 
 	// The page being handed out: rows at to end of buf.
 	buf     columnBuffer
-	times   []int64
+	times   []int64 // of the rows from row timesFrom on
 	first   uint64
 	at, end int
+
+	timesFrom int
 }
 
 func (it *columnIterator) reset(v *groupView, s *series, col uint32, mint, maxt int64) {
@@ -161,8 +161,9 @@ func (it *columnIterator) load() bool {
 		if it.err = it.buf.readSegment(seg, place); it.err != nil {
 			return false
 		}
-		it.times, it.first = it.view.times(it.page-1), seg.first
+		it.first = seg.first
 		it.at, it.end = seg.span(it.mint, it.maxt)
+		it.times, it.timesFrom = it.view.times(it.page-1, it.at, it.end), it.at
 		return true
 	}
 	if it.page > len(it.view.segments) || it.view.window.rows() == 0 {
@@ -170,7 +171,7 @@ func (it *columnIterator) load() bool {
 	}
 	it.page++
 	w := &it.view.window
-	it.times, it.first = w.times, w.first
+	it.times, it.timesFrom, it.first = w.times, 0, w.first
 	it.at, it.end = spanOf(it.times, it.mint, it.maxt)
 	if it.at < it.end {
 		it.buf.readWindow(w, it.series, it.col)
@@ -198,7 +199,7 @@ func (it *columnIterator) emit(b *storage.Batch) {
 	b.Kind, b.StartTimes = kindOf(kind), nil
 	b.Values, b.Histograms, b.FloatHistograms = b.Values[:0], b.Histograms[:0], b.FloatHistograms[:0]
 	if n == end-from {
-		b.Timeline, b.Offset, b.Times = it.view.timeline, int(it.first)+from, it.times[from:end:end]
+		b.Timeline, b.Offset, b.Times = it.view.timeline, int(it.first)+from, it.times[from-it.timesFrom:end-it.timesFrom:end-it.timesFrom]
 		it.emitRows(b, from, end)
 		return
 	}
@@ -210,7 +211,7 @@ func (it *columnIterator) emit(b *storage.Batch) {
 		if it.buf.kinds[r] == cellAbsent {
 			continue
 		}
-		b.Times = append(b.Times, it.times[r])
+		b.Times = append(b.Times, it.times[r-it.timesFrom])
 		if b.StartTimes != nil {
 			b.StartTimes = append(b.StartTimes, it.buf.starts[r])
 		}
