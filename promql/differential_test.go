@@ -190,6 +190,7 @@ func TestDifferential(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		store := randomData(t, r)
 		opts := randomOptions(r)
+		opts.Workers, opts.spreadAfter = 1+int(seed%4), 1
 		ours, theirs := newTestEngine(t, store, func(o *Options) { *o = opts }), newOracle(opts, store)
 		q := newQueryMaker(r)
 		for i := range *queries {

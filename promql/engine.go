@@ -3,6 +3,7 @@ package promql
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,11 @@ type Options struct {
 	// MaxWaiting is the greatest number of queries that wait; more fail with
 	// ErrBusy. 0 is 1024.
 	MaxWaiting int
+	// Workers is how many goroutines compute the series of a query beside each
+	// other, at most. 0 is GOMAXPROCS; 1 is the query by itself.
+	Workers int
+	// spreadAfter is exec.Options.SpreadAfter, for tests.
+	spreadAfter int
 	// MaxMemory and MaxMemoryTotal are what a query, and all of them together, may
 	// have in memory, bytes, as exec.Memory counts. 0 is no limit.
 	MaxMemory, MaxMemoryTotal int64
@@ -66,6 +72,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConcurrency == 0 {
 		o.MaxConcurrency = 20
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.MaxWaiting == 0 {
 		o.MaxWaiting = 1024

@@ -41,7 +41,7 @@ func wide(t testing.TB, n int) storage.Store {
 // 2 MiB.
 func TestMemoryOfAQuery(t *testing.T) {
 	store := wide(t, 1000)
-	e := newTestEngine(t, store, func(o *Options) { o.MaxMemory, o.MaxSamples = 2<<20, 50_000_000 })
+	e := newTestEngine(t, store, func(o *Options) { o.MaxMemory, o.MaxSamples, o.Workers = 2<<20, 50_000_000, 1 })
 	ctx := context.Background()
 	ask := func(e *Engine, expr string) error {
 		r, err := e.Range(ctx, expr, time.UnixMilli(1000), time.UnixMilli(60_940), 60*time.Millisecond, QueryOptions{})
@@ -75,7 +75,7 @@ func TestMemoryOfAQuery(t *testing.T) {
 // TestMemoryOfAChain has operators that collect, one after the other: what one of them is done with
 // does not count for the next.
 func TestMemoryOfAChain(t *testing.T) {
-	e := newTestEngine(t, wide(t, 100), func(o *Options) { o.MaxSamples = 50_000_000 })
+	e := newTestEngine(t, wide(t, 100), func(o *Options) { o.MaxSamples, o.Workers = 50_000_000, 1 })
 	peak := func(expr string) int64 {
 		r, err := e.Range(context.Background(), expr, time.UnixMilli(1000), time.UnixMilli(60_940), 60*time.Millisecond, QueryOptions{})
 		require.NoError(t, err)

@@ -3,6 +3,7 @@ package promql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,12 @@ func (o *order) add(name string) {
 	o.list = append(o.list, name)
 }
 
+func (o *order) all() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.list)
+}
+
 // TestPlacesGoToTheMostUrgent lets queries of all classes wait for two places, of which one is for
 // rules only.
 func TestPlacesGoToTheMostUrgent(t *testing.T) {
@@ -38,7 +45,7 @@ func TestPlacesGoToTheMostUrgent(t *testing.T) {
 		ctx := context.Background()
 		var ran order
 		var queries sync.WaitGroup
-		query := func(class Class, name string) {
+		query := func(class Class, name string, takes time.Duration) {
 			queries.Go(func() {
 				place, err := p.take(ctx, class)
 				if err != nil {
@@ -46,18 +53,18 @@ func TestPlacesGoToTheMostUrgent(t *testing.T) {
 					return
 				}
 				ran.add(name)
-				time.Sleep(time.Second)
+				time.Sleep(takes)
 				p.release(place, class)
 			})
 			synctest.Wait()
 		}
 		for i := range 3 {
-			query(ClassAdHoc, fmt.Sprint("ad hoc ", i))
+			query(ClassAdHoc, fmt.Sprint("ad hoc ", i), 3*time.Second/2)
 		}
-		query(ClassDashboard, "dashboard 0")
-		query(ClassRule, "rule 0")
-		query(ClassRule, "rule 1")
-		require.Equal(t, []string{"ad hoc 0", "rule 0"}, ran.list, "one place is for rules")
+		query(ClassDashboard, "dashboard 0", time.Second)
+		query(ClassRule, "rule 0", time.Second)
+		query(ClassRule, "rule 1", time.Second)
+		require.Equal(t, []string{"ad hoc 0", "rule 0"}, ran.all(), "one place is for rules")
 		require.Equal(t, 2.0, testutil.ToFloat64(p.metrics.waiting.WithLabelValues("ad-hoc")))
 		queries.Wait()
 		require.Equal(t, []string{"ad hoc 0", "rule 0", "rule 1", "dashboard 0", "ad hoc 1", "ad hoc 2"}, ran.list)

@@ -216,7 +216,7 @@ func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, l
 		err = fmt.Errorf("unexpected error: %v", fault)
 	}()
 	return exec.Run(ctx, p, q, exec.Options{
-		Lookback: lookback, MaxSamples: e.opts.MaxSamples, Memory: memory, SubqueryInterval: e.opts.DefaultSubqueryInterval,
+		Lookback: lookback, MaxSamples: e.opts.MaxSamples, Memory: memory, Workers: e.opts.Workers, SpreadAfter: e.opts.spreadAfter, SubqueryInterval: e.opts.DefaultSubqueryInterval,
 		DelayedNames: e.opts.DelayedNameRemoval, TypeLabels: e.opts.TypeAndUnitLabels, StartTimestamps: e.opts.UseStartTimestamps,
 	}, counts)
 }

@@ -79,7 +79,9 @@ type SeriesSet interface {
 	// Next goes to the next series and reports whether there is one.
 	Next() bool
 	// At returns the series that Next went to. It stays valid after further
-	// calls of Next.
+	// calls of Next. Samples of different series may be read by different
+	// goroutines, each with an iterator of its own; labels are asked for by that
+	// of the set.
 	At() Series
 	// Err returns what ended the sequence early. A damaged part that costs its
 	// own series only is an error too, after the others were returned.

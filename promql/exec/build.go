@@ -21,7 +21,7 @@ func (sc *scope) operator(n plan.Node) (operator, error) {
 		if n.Smoothed {
 			return sc.newSmoothed(n), nil
 		}
-		return sc.newInstant(n), nil
+		return sc.newSpread(sc.newInstant(n)), nil
 	case *plan.Negate:
 		return sc.newNegate(n)
 	case *plan.Aggregate:
@@ -47,7 +47,7 @@ func (sc *scope) newCall(n *plan.Call) (operator, error) {
 		if err != nil {
 			return nil, err
 		}
-		return sc.distinct(op, n), nil
+		return sc.distinct(op.spreads(), n), nil
 	case fn.Element != nil:
 		return sc.newElement(n, fn.Element)
 	case fn.Histogram != nil:

@@ -31,6 +31,8 @@
 //
 // # Concurrency and ownership
 //
-// A query is run by one goroutine. The memory of a series belongs to whoever
+// A query is run by one goroutine. When there is much to do, others compute series
+// for it, each by itself, which it takes in the order of the storage: see spread.
+// The memory of a series belongs to whoever
 // asks for it: see operator.
 package exec

@@ -43,30 +43,65 @@ func (i *instant) next(s *series) (bool, error) {
 			return false, err
 		}
 		if found == nil {
-			i.reader.release()
-			i.looks.release()
-			return false, nil
+			return false, i.finish()
 		}
 		if err := i.fill(s, found); err != nil {
 			return false, err
 		}
-		if size := i.count(s); size > 0 {
-			i.used.hold(size)
+		if size := s.size(); size > 0 {
+			i.countSteps(s)
 			s.metric = found.Labels()
-			return true, i.sc.check(i.used)
+			return true, i.account(&cost{size: size})
 		}
 	}
 }
 
-// count adds the values of a series to the statistics, and returns what they
-// count as.
-func (i *instant) count(s *series) int {
-	size := s.size()
+func (i *instant) selected() *selection { return &i.selection }
+
+func (i *instant) clone() spreadable {
+	o := &instant{
+		selection: selection{sc: i.sc, node: i.node, length: i.length}, reader: newReader(i.sc.memory, i.reader.wantStarts),
+		stamp: i.stamp, floatsOnly: i.floatsOnly,
+	}
+	o.looks.reach = i.looks.reach
+	return o
+}
+
+func (i *instant) compute(s *series, found *foundSeries) (cost, error) {
+	if err := i.fill(s, found); err != nil {
+		return cost{}, err
+	}
+	used := cost{size: s.size(), read: len(i.reader.values)}
+	if used.size > 0 {
+		s.metric = found.metric
+	}
+	return used, nil
+}
+
+// absorb has nothing but memory to take over.
+func (i *instant) absorb(clone spreadable) { _ = clone.finish() }
+
+func (i *instant) finish() error {
+	i.reader.release()
+	i.looks.release()
+	return nil
+}
+
+// account adds the values of a series to the statistics and to the result.
+func (i *instant) account(used *cost) error {
+	if c := i.sc.counts; !c.StepTrackingEnabled() {
+		c.IncrementSamplesAtStep(0, int64(used.size))
+		c.IncrementSamplesReadAtStep(0, int64(used.size))
+	}
+	i.used.hold(used.size)
+	return i.sc.check(i.used)
+}
+
+// countSteps adds the values of a series to the statistics of the steps.
+func (i *instant) countSteps(s *series) {
 	c := i.sc.counts
 	if !c.StepTrackingEnabled() {
-		c.IncrementSamplesAtStep(0, int64(size))
-		c.IncrementSamplesReadAtStep(0, int64(size))
-		return size
+		return
 	}
 	for at := range i.sc.n {
 		n := 0
@@ -80,7 +115,6 @@ func (i *instant) count(s *series) int {
 			c.IncrementSamplesReadAtStep(at, int64(n))
 		}
 	}
-	return size
 }
 
 // fill puts the values of a series into s.

@@ -3,6 +3,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/prometheus/promql/parser/posrange"
@@ -31,13 +32,15 @@ func (t *TotalMemory) Used() int64 { return t.used.Load() }
 
 // Memory counts what a query holds in memory, bytes: the samples of the series at
 // hand, what operators collect, accumulators and the result. It counts what is
-// large, by series and not by sample, and not the runtime's share. The query counts;
-// anybody may look.
+// large, by series and not by sample, and not the runtime's share. It is used by any
+// number of goroutines.
 type Memory struct {
 	limit int64 // 0 is none
 	total *TotalMemory
 
 	held, peak atomic.Int64
+	// mu is held while the query, or a goroutine of it, counts.
+	mu sync.Mutex
 	// reserved is what was taken from total, more than held.
 	reserved int64
 	series   atomic.Int64
@@ -127,6 +130,8 @@ func bytesText(n int64) string {
 
 // take adds bytes to what the query holds. It fails if that is too much.
 func (m *Memory) take(n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	held := m.held.Add(int64(n))
 	if held > m.peak.Load() {
 		m.peak.Store(held)

@@ -35,6 +35,12 @@ type Options struct {
 	Lookback time.Duration
 	// MaxSamples is the greatest number of samples, as Prometheus counts them.
 	MaxSamples int
+	// Workers is how many goroutines may compute series beside each other; with
+	// less than 2 the query does all by itself.
+	Workers int
+	// SpreadAfter is the work after which they do, in about the samples and steps
+	// that take as long; 0 is about a millisecond.
+	SpreadAfter int
 	// Memory counts what the query holds; nil counts for nobody.
 	Memory *Memory
 	// SubqueryInterval returns the step of a subquery without one, milliseconds.
@@ -106,6 +112,7 @@ func Run(ctx context.Context, p *plan.Plan, q storage.Querier, opts Options, cou
 	if err := ev.interrupted(); err != nil {
 		return nil, err
 	}
+	defer ev.end()
 	res, err := sc.result(p.Root)
 	if err != nil {
 		return nil, err
@@ -133,8 +140,19 @@ type evaluator struct {
 	opts     Options
 	lookback int64
 	memory   *Memory
+	// ends are called when the query ends, whatever comes.
+	ends []func()
 	// notes are the annotations of the nodes that are done.
 	notes annotations.Annotations
+}
+
+// atEnd calls f when the query ends.
+func (ev *evaluator) atEnd(f func()) { ev.ends = append(ev.ends, f) }
+
+func (ev *evaluator) end() {
+	for _, f := range ev.ends {
+		f()
+	}
 }
 
 // interrupted returns the error of a query that was canceled or ran out of time.

@@ -108,28 +108,75 @@ func (c *rangeCall) next(s *series) (bool, error) {
 		if !ok {
 			return false, c.finish()
 		}
-		clear(s.Valid)
-		s.Hists = nil
-		if err := c.evaluate(s); err != nil {
+		used, err := c.series(s)
+		if err == nil {
+			err = c.account(&used)
+		}
+		if err != nil {
 			return false, err
 		}
-		if err := c.count(s); err != nil {
-			return false, err
+		if !s.empty() {
+			return true, nil
 		}
-		if s.empty() {
-			continue
-		}
-		c.noteCounter(s)
-		s.metric, s.dropName = c.at.metric, c.at.dropName
-		if !c.fn.KeepsName || s.dropName {
-			c.sc.unname(s)
-		}
-		return true, nil
 	}
+}
+
+// series computes the series that was read.
+func (c *rangeCall) series(s *series) (cost, error) {
+	clear(s.Valid)
+	s.Hists = nil
+	if err := c.evaluate(s); err != nil {
+		return cost{}, err
+	}
+	used := c.cost(s)
+	if s.empty() {
+		return used, nil
+	}
+	c.noteCounter(s)
+	s.metric, s.dropName = c.at.metric, c.at.dropName
+	if !c.fn.KeepsName || s.dropName {
+		c.sc.unname(s)
+	}
+	return used, nil
+}
+
+// spreads returns the operator by several goroutines, if its samples are those of a
+// selector.
+func (c *rangeCall) spreads() operator {
+	if c.fromSubquery {
+		return c
+	}
+	return c.sc.newSpread(c)
+}
+
+func (c *rangeCall) selected() *selection { return &c.src.(*windowSource).selection }
+
+func (c *rangeCall) clone() spreadable {
+	o := *c
+	o.notes, o.lo, o.hi, o.hists, o.at = functions.Annotations{}, nil, nil, histogramSizes{}, rangeSamples{}
+	o.args = functions.Args{Annotations: &o.notes, Scalars: c.args.Scalars, Pos: c.args.Pos, Modifier: c.args.Modifier}
+	o.src = c.src.(*windowSource).clone()
+	return &o
+}
+
+func (c *rangeCall) compute(s *series, found *foundSeries) (cost, error) {
+	if err := c.src.(*windowSource).read(&c.at, found); err != nil {
+		return cost{}, err
+	}
+	return c.series(s)
+}
+
+func (c *rangeCall) absorb(clone spreadable) {
+	o := clone.(*rangeCall)
+	c.notes.Merge(o.notes.Set())
+	o.src.(*windowSource).release()
 }
 
 // finish adds up what the call used.
 func (c *rangeCall) finish() error {
+	if w, ok := c.src.(*windowSource); ok {
+		w.release()
+	}
 	c.sc.done(&c.notes)
 	src := c.src.usage()
 	c.used = src
@@ -213,29 +260,36 @@ func (c *rangeCall) withHists(s *series, lo, hi []int32) {
 	}
 }
 
-// count adds a series to the statistics and to what the call uses: at each step
-// the samples of the window are in memory, and the results of the series before.
-func (c *rangeCall) count(s *series) error {
+// cost returns what the series that was read comes to.
+func (c *rangeCall) cost(s *series) cost {
 	at := &c.at
-	widest, last := at.look.widest, at.look.last()
-	total, fresh := at.look.total, at.look.fresh
+	used := cost{
+		total: at.look.total, fresh: at.look.fresh, widest: at.look.widest, last: at.look.last(),
+		size: s.size(), read: len(at.floats.Values) + len(at.hists),
+	}
 	if at.histLook != nil {
 		c.hists.of(at, c.sc.n)
-		widest, last, total, fresh = c.hists.widest, c.hists.last, c.hists.total, c.hists.fresh
+		used.widest, used.last, used.total, used.fresh = c.hists.widest, c.hists.last, c.hists.total, c.hists.fresh
 	}
 	if c.fromSubquery {
-		fresh = 0
+		used.fresh = 0
 	}
+	return used
+}
+
+// account adds a series to the statistics and to what the call uses: at each step
+// the samples of the window are in memory, and the results of the series before.
+func (c *rangeCall) account(used *cost) error {
 	counts := c.sc.counts
 	if counts.StepTrackingEnabled() {
 		c.countSteps()
 	} else {
-		counts.IncrementSamplesAtStep(0, total)
-		counts.IncrementSamplesReadAtStep(0, fresh)
+		counts.IncrementSamplesAtStep(0, used.total)
+		counts.IncrementSamplesReadAtStep(0, used.fresh)
 	}
-	c.own.peak = max(c.own.peak, c.own.held+widest)
-	c.own.held += s.size()
-	c.own.peak = max(c.own.peak, c.own.held+last)
+	c.own.peak = max(c.own.peak, c.own.held+used.widest)
+	c.own.held += used.size
+	c.own.peak = max(c.own.peak, c.own.held+used.last)
 	return c.sc.check(c.own)
 }
 

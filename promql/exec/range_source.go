@@ -39,6 +39,7 @@ type windowSource struct {
 	selection
 	reader *reader
 	looks  looks
+	found  foundSeries // the series at hand
 	// own are the looks of a series without a shared timeline.
 	own, ownHist look
 }
@@ -75,17 +76,37 @@ func (s *windowSource) next(out *rangeSamples) (bool, error) {
 		return false, err
 	}
 	if found == nil {
-		s.reader.release()
-		s.looks.release()
+		s.release()
 		return false, nil
 	}
-	*out = rangeSamples{metric: found.Labels()}
+	s.found = foundSeries{found, found.Labels()}
+	return true, s.read(out, &s.found)
+}
+
+// release gives the memory back, once.
+func (s *windowSource) release() {
+	s.reader.release()
+	s.looks.release()
+}
+
+// clone returns a source that reads series for another goroutine.
+func (s *windowSource) clone() *windowSource {
+	return &windowSource{
+		selection: selection{sc: s.sc, node: s.node, length: s.length},
+		reader:    newReader(s.sc.memory, s.reader.wantStarts),
+		looks:     looks{reach: s.looks.reach},
+	}
+}
+
+// read fills out with the samples of a series.
+func (s *windowSource) read(out *rangeSamples, found *foundSeries) error {
+	*out = rangeSamples{metric: found.metric}
 	floats, err := s.reader.floats(found)
 	switch {
 	case err != nil:
-		return false, err
+		return err
 	case !floats:
-		return true, s.mixed(out, found)
+		return s.mixed(out, found)
 	case s.reader.stale:
 		times := s.reader.withoutStale(s.reader.joinTimes(s.reader.times))
 		s.looks.reach.apply(&s.own, times)
@@ -94,7 +115,7 @@ func (s *windowSource) next(out *rangeSamples) (bool, error) {
 		out.look = s.looks.of(s.reader)
 	}
 	out.floats = s.reader.floatSamples(out.look.times)
-	return true, nil
+	return nil
 }
 
 // mixed hands over a series that has native histograms.

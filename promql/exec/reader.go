@@ -65,10 +65,13 @@ func (r *reader) count() error {
 
 // release gives the memory back. The reader is not used any more.
 func (r *reader) release() {
+	if r.memory == nil {
+		return // it was given back
+	}
 	kept := r.room
 	r.room = room{}
 	r.memory.give(r.counted)
-	r.counted = 0
+	r.memory, r.counted = nil, 0
 	if cap(kept.joined) <= maxRoom {
 		rooms.Put(&kept)
 	}
