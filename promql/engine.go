@@ -95,6 +95,8 @@ type QueryOptions struct {
 	// Class says how urgent the query is, and Origin what asked it.
 	Class  Class
 	Origin Origin
+
+	trace *exec.Trace
 }
 
 // Errors say what kind of failure a failed query is. Compare with errors.Is.

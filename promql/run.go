@@ -79,6 +79,10 @@ func (e *Engine) run(ctx context.Context, expr string, times plan.Times, opts Qu
 	if err != nil {
 		return nil, err
 	}
+	return e.runPlan(ctx, p, expr, times, opts)
+}
+
+func (e *Engine) runPlan(ctx context.Context, p *plan.Plan, expr string, times plan.Times, opts QueryOptions) (*Result, error) {
 	e.metrics.queries.Inc()
 	defer e.metrics.queries.Dec()
 	var s Stats
@@ -188,7 +192,7 @@ func (e *Engine) evaluate(ctx context.Context, store storage.Queryable, p *plan.
 	took.QueryPreparation = prepared.Sub(began)
 
 	counts := stats.NewQuerySamples(e.opts.PerStepStats && opts.PerStepStats)
-	out, err := e.execute(ctx, p, querier, lookback, memory, counts)
+	out, err := e.execute(ctx, p, querier, lookback, memory, opts.trace, counts)
 	evaluated := time.Now()
 	took.InnerEval = evaluated.Sub(prepared)
 	took.TotalSamples, took.SamplesRead, took.PeakSamples = counts.TotalSamples, counts.SamplesRead, int64(counts.PeakSamples)
@@ -204,7 +208,7 @@ func (e *Engine) evaluate(ctx context.Context, store storage.Queryable, p *plan.
 }
 
 // execute runs a plan; a panic of the executor costs the query only.
-func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, lookback time.Duration, memory *exec.Memory, counts *stats.QuerySamples) (res *exec.Result, err error) {
+func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, lookback time.Duration, memory *exec.Memory, trace *exec.Trace, counts *stats.QuerySamples) (res *exec.Result, err error) {
 	defer func() {
 		fault := recover()
 		if fault == nil {
@@ -216,7 +220,7 @@ func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, l
 		err = fmt.Errorf("unexpected error: %v", fault)
 	}()
 	return exec.Run(ctx, p, q, exec.Options{
-		Lookback: lookback, MaxSamples: e.opts.MaxSamples, Memory: memory, Workers: e.opts.Workers, SpreadAfter: e.opts.spreadAfter, SubqueryInterval: e.opts.DefaultSubqueryInterval,
+		Lookback: lookback, MaxSamples: e.opts.MaxSamples, Memory: memory, Workers: e.opts.Workers, SpreadAfter: e.opts.spreadAfter, Trace: trace, SubqueryInterval: e.opts.DefaultSubqueryInterval,
 		DelayedNames: e.opts.DelayedNameRemoval, TypeLabels: e.opts.TypeAndUnitLabels, StartTimestamps: e.opts.UseStartTimestamps,
 	}, counts)
 }

@@ -33,6 +33,7 @@ type querier struct {
 // part is a block or the head over a range of time.
 type part interface {
 	storage.Querier
+	storage.Estimator
 	// Overlaps reports whether there may be samples in the given range as well.
 	Overlaps(mint, maxt int64) bool
 	// SelectInBlockOrder is Select with the series in the order of block.Compare.
@@ -110,6 +111,24 @@ func (q *querier) Select(ctx context.Context, hints *storage.SelectHints, ms ...
 		limit = hints.Limit
 	}
 	return batch.MergeSets(sets, block.Compare, limit)
+}
+
+// Estimate implements storage.Estimator. A series that several parts have counts
+// once, as far as one can tell: as often as in the part with the most.
+func (q *querier) Estimate(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) (all storage.Estimate, err error) {
+	for _, p := range q.parts {
+		if !p.Overlaps(mint, maxt) {
+			continue
+		}
+		part, err := p.Estimate(ctx, mint, maxt, ms...)
+		if err != nil {
+			return all, err
+		}
+		all.Series = max(all.Series, part.Series)
+		all.Samples += part.Samples
+		all.Bytes += part.Bytes
+	}
+	return all, nil
 }
 
 // partsOf returns the parts that may have samples in the range of a select, at

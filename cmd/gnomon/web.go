@@ -21,7 +21,7 @@ func (s *server) buildWeb() (err error) {
 	s.parser().RegisterFeatures(list)
 	opts := web.Options{
 		API: api.Options{
-			Engine: apiEngine{s.engine}, Queries: apiQueries{s.engine}, Storage: s.store, Parser: s.parser(),
+			Engine: apiEngine{s.engine}, Queries: apiQueries{s.engine}, Plans: apiPlans{s.engine}, Storage: s.store, Parser: s.parser(),
 			Targets: apiTargets{s.scraper}, Rules: apiRules{s.rules}, Alertmanagers: apiAlertmanagers{s.notifier},
 			TSDB: s.store, Admin: s.store, Notifications: s.notes, Features: list, Gatherer: s.registry,
 			Config: func() string { return s.reloader.current.Load().String() },

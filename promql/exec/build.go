@@ -9,8 +9,8 @@ import (
 	"github.com/gnomonhq/gnomon/promql/plan"
 )
 
-// operator returns the operator of a node that is a vector.
-func (sc *scope) operator(n plan.Node) (operator, error) {
+// newOperator makes the operator of a node.
+func (sc *scope) newOperator(n plan.Node) (operator, error) {
 	if sc.n == 0 {
 		return &list{}, nil
 	}

@@ -43,6 +43,8 @@ type Options struct {
 	SpreadAfter int
 	// Memory counts what the query holds; nil counts for nobody.
 	Memory *Memory
+	// Trace measures the nodes of the plan, if it is not nil.
+	Trace *Trace
 	// SubqueryInterval returns the step of a subquery without one, milliseconds.
 	SubqueryInterval func(rangeMillis int64) int64
 	// DelayedNames removes metric names at the end of the query only.

@@ -21,23 +21,38 @@ func (p *Plan) Bounds(lookback time.Duration) Interval {
 	return b.all
 }
 
+// Intervals returns the stretch of time of which each selector needs samples.
+func (p *Plan) Intervals(lookback time.Duration) map[*Selector]Interval {
+	b := bounder{start: p.Times.Start.UnixMilli(), end: p.Times.End.UnixMilli(), lookback: lookback.Milliseconds(), each: map[*Selector]Interval{}}
+	b.visit(p.Root)
+	return b.each
+}
+
 // bounder walks a plan. start and end are the times at which the node at hand is
 // evaluated.
 type bounder struct {
 	start, end, lookback int64
 	all                  Interval
+	each                 map[*Selector]Interval // nil if nobody asks
 }
 
 func (b *bounder) add(i Interval) {
 	b.all.Mint, b.all.Maxt = min(b.all.Mint, i.Mint), max(b.all.Maxt, i.Maxt)
 }
 
+func (b *bounder) of(n *Selector, i Interval) {
+	b.add(i)
+	if b.each != nil {
+		b.each[n] = i
+	}
+}
+
 func (b *bounder) visit(n Node) {
 	switch n := n.(type) {
 	case *Selector:
-		b.add(n.Interval(b.start, b.end, 0, b.lookback))
+		b.of(n, n.Interval(b.start, b.end, 0, b.lookback))
 	case *Window:
-		b.add(n.Interval(b.start, b.end, n.Range.Milliseconds(), b.lookback))
+		b.of(n.Selector, n.Interval(b.start, b.end, n.Range.Milliseconds(), b.lookback))
 	case *Subquery:
 		inner := *b
 		if n.At != nil {

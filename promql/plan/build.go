@@ -15,6 +15,17 @@ type Times struct {
 	Step       time.Duration
 }
 
+// Steps returns the number of times, 0 if End is before Start.
+func (t Times) Steps() int {
+	switch {
+	case t.End.Before(t.Start):
+		return 0
+	case t.Step <= 0:
+		return 1
+	}
+	return int(t.End.Sub(t.Start)/t.Step) + 1
+}
+
 // Plan is an expression ready to run.
 type Plan struct {
 	Root  Node

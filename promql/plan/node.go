@@ -199,6 +199,12 @@ func (n *Binary) children(visit func(*Node)) {
 	visit(&n.RHS)
 }
 
+// Children returns the nodes below a node; the parameter of an aggregation comes after its expression.
+func Children(n Node) (list []Node) {
+	n.children(func(c *Node) { list = append(list, *c) })
+	return list
+}
+
 // Walk calls visit with each node, parents first. What is below a node is passed
 // over if visit returns false.
 func Walk(n Node, visit func(Node) bool) {

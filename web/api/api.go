@@ -30,6 +30,8 @@ type Options struct {
 	Alertmanagers Alertmanagers
 	// Queries lists the running queries and cancels them.
 	Queries Queries
+	// Plans explains queries.
+	Plans Plans
 	// TSDB answers for the state of the database.
 	TSDB TSDB
 	// Admin changes the database. nil means that the admin API is disabled.
@@ -133,6 +135,8 @@ func (a *API) endpoints() []endpoint {
 	return []endpoint{
 		{pattern: "/query", methods: getPost, serve: a.query},
 		{pattern: "/query_range", methods: getPost, serve: a.queryRange},
+		{pattern: "/explain", methods: getPost, serve: a.explain},
+		{pattern: "/analyze", methods: getPost, serve: a.analyze},
 		{pattern: "/queries", methods: get, serve: a.queries},
 		{pattern: "/queries/{id}/cancel", name: "/queries/:id/cancel", methods: postPut, serve: a.cancelQuery},
 		{pattern: "/query_exemplars", methods: getPost, serve: a.queryExemplars},
