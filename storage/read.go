@@ -61,6 +61,9 @@ type SelectHints struct {
 	Step, Range int64
 	// Func is the function or aggregation around the selector, if any.
 	Func string
+	// Newest says that of each series only the newest sample up to Maxt is looked at:
+	// older ones may be left out.
+	Newest bool
 	// Labels are the names of the labels that the caller looks at, nil for all of
 	// them. Series may come without the others, and then several with the same
 	// labels. They have all of their labels if some have labels of type or unit, or

@@ -175,9 +175,10 @@ func (f *fold) run(s *series) error {
 		m.accumulator.Add(&s.Steps, name)
 	}
 	all := make([]*series, 0, len(f.members))
+	memory := slab{n: f.sc.n, made: len(f.members)}
 	for i := range f.members {
 		m := &f.members[i]
-		out := newSeries(f.sc.n)
+		out := memory.next()
 		out.metric, out.dropName = m.metric, m.dropName
 		m.accumulator.Finish(&out.Steps)
 		m.accumulator = nil

@@ -28,6 +28,8 @@ func (s *selection) series() (storage.Series, error) {
 	if s.set == nil {
 		i := s.node.Interval(s.sc.first, s.sc.time(s.sc.n-1), s.length, s.sc.lookback)
 		hints := &storage.SelectHints{Mint: i.Mint, Maxt: i.Maxt, Step: s.sc.step, Range: s.length}
+		// A histogram of which only statistics are used is compared with the one before.
+		hints.Newest = s.length == 0 && (s.sc.n == 1 || s.node.At != nil) && !s.node.StatisticsOnly && !s.node.Smoothed
 		if !s.sc.opts.TypeLabels && !s.sc.opts.DelayedNames {
 			hints.Labels = s.node.Labels
 		}

@@ -41,6 +41,7 @@ type group struct {
 	// enc codes rows for the log, and has the last float of each column. The rest
 	// waits for the next write to the log.
 	enc             *wal.RowEncoder
+	latest          latestRow
 	logged          bool // the group's definition is in the log
 	pendingColumns  []definition
 	pendingReleases []storage.Column
@@ -55,6 +56,26 @@ type group struct {
 		segments []*segment // replaced, never changed
 		window   *window
 	}
+}
+
+// latestRow is the row of a window of which the encoder of rows has the floats.
+type latestRow struct {
+	window *window
+	rows   int // with it
+}
+
+// latestFloat returns the last float of a column, if the last row of a view is the
+// last one that the group took, and nobody is appending.
+func (g *group) latestFloat(w *windowView, col uint32) (float64, bool) {
+	if !g.mu.TryLock() {
+		return 0, false
+	}
+	defer g.mu.Unlock()
+	floats := g.enc.Latest()
+	if g.latest != (latestRow{w.window, w.rows()}) || int(col) >= len(floats) {
+		return 0, false
+	}
+	return floats[col], true
 }
 
 func newGroup(h *Head, id uint64, origin string) *group {

@@ -111,7 +111,7 @@ func (v *groupView) sampleAt(s *series, col uint32, t int64) (out batch.Sample, 
 		return out, false, nil
 	}
 	var it columnIterator
-	it.reset(v, s, col, t, t)
+	it.reset(v, s, col, t, t, false)
 	var b storage.Batch
 	if it.Next(&b) {
 		return batch.At(&b, 0), true, nil

@@ -239,6 +239,9 @@ func (g *group) appendInOrderLocked(a *rowAppend, r *storage.Row) error {
 	g.clearPendingLocked()
 	changed, before := g.enc.Changed()
 	g.publishLocked(out, whole, a.floats, g.enc.Latest(), changed, before)
+	if w := g.rmu.window; len(w.times) > 0 {
+		g.latest = latestRow{w, len(w.times)}
+	}
 	*out = storage.Row{}
 	g.uncheckLocked(a)
 	g.head.appended(a.present.Count()-len(a.hists), len(a.hists), r.T)
@@ -311,6 +314,7 @@ func (g *group) sealLocked() {
 	if len(w.times) == 0 {
 		return
 	}
+	g.latest = latestRow{}
 	v := w.view()
 	seg := sealWindow(&v)
 	segments := append(slices.Clip(g.rmu.segments), seg)

@@ -41,7 +41,7 @@ func (q *Querier) hinted(ctx context.Context, hints *storage.SelectHints, ms []*
 	}
 	s := q.selection(ctx, mint, maxt, ms)
 	if hints != nil {
-		s.limit = hints.Limit
+		s.limit, s.newest = hints.Limit, hints.Newest
 		if hints.Labels != nil && !hints.Sorted {
 			s.kept = q.head.reg.sets.NewProjection(hints.Labels)
 		}
@@ -68,6 +68,7 @@ type seriesSet struct {
 	ids        *roaring.Bitmap
 	views      int // the number of the querier's views that the set reads
 	limit      int // 0 is none
+	newest     bool
 	// kept are the labels that are wanted of the series; nil for all.
 	kept *index.Projection
 	next func() (id uint32, ok bool)
@@ -300,13 +301,13 @@ func (s *headSeries) Batches(it storage.BatchIterator) storage.BatchIterator {
 		if !ok {
 			ci = &columnIterator{}
 		}
-		ci.reset(s.place.view, s.series, s.place.col, rowMint, s.set.maxt)
+		ci.reset(s.place.view, s.series, s.place.col, rowMint, s.set.maxt, s.set.newest)
 		return ci
 	}
 	var its []storage.BatchIterator
 	add := func(p placeView) {
 		ci := &columnIterator{}
-		ci.reset(p.view, s.series, p.col, rowMint, s.set.maxt)
+		ci.reset(p.view, s.series, p.col, rowMint, s.set.maxt, false)
 		its = append(its, ci)
 	}
 	if s.place.view != nil {

@@ -8,6 +8,7 @@ import (
 // segments are immutable and the first rows of the window do not change, since
 // the view pins it.
 type groupView struct {
+	group    *group
 	timeline storage.TimelineID
 	segments []*segment
 	window   windowView
@@ -30,7 +31,7 @@ func (g *group) pinInto(v *groupView) {
 	g.rmu.Lock()
 	defer g.rmu.Unlock()
 	g.rmu.window.pins.Add(1)
-	*v = groupView{timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
+	*v = groupView{group: g, timeline: g.timeline(), segments: g.rmu.segments, window: g.rmu.window.view()}
 }
 
 // times returns the timestamps of the rows lo <= row < hi of a segment: mostly the
@@ -119,9 +120,12 @@ type columnIterator struct {
 	at, end int
 
 	timesFrom int
+	// newest says that only the newest sample is wanted, until it was looked for.
+	newest bool
 }
 
-func (it *columnIterator) reset(v *groupView, s *series, col uint32, mint, maxt int64) {
+func (it *columnIterator) reset(v *groupView, s *series, col uint32, mint, maxt int64, newest bool) {
+	it.newest = newest
 	it.view, it.series, it.col, it.mint, it.maxt = v, s, col, mint, maxt
 	it.page, it.at, it.end, it.err = 0, 0, 0, nil
 }
@@ -131,6 +135,13 @@ func (it *columnIterator) Err() error { return it.err }
 
 // Next yields a run of one kind of one page.
 func (it *columnIterator) Next(b *storage.Batch) bool {
+	if it.newest {
+		it.newest = false
+		if it.emitNewest(b) {
+			it.page = len(it.view.segments) + 1 // the end
+			return true
+		}
+	}
 	for it.err == nil {
 		for it.at < it.end && it.buf.kinds[it.at] == cellAbsent {
 			it.at++
@@ -144,6 +155,27 @@ func (it *columnIterator) Next(b *storage.Batch) bool {
 		}
 	}
 	return false
+}
+
+// emitNewest yields the float of the newest row, if it is in the range and can be had
+// without decoding the rows before it.
+func (it *columnIterator) emitNewest(b *storage.Batch) bool {
+	w := &it.view.window
+	r := w.rows() - 1
+	if r < 0 || w.times[r] > it.maxt || w.times[r] < it.mint || w.layout(r).series(it.col) != it.series {
+		return false
+	}
+	if u := w.unevenRow(r); !u.hasFloat(it.col) || u.start(it.col) != 0 {
+		return false
+	}
+	v, ok := it.view.group.latestFloat(w, it.col)
+	if !ok {
+		return false
+	}
+	b.Kind, b.StartTimes = storage.KindFloat, nil
+	b.Timeline, b.Offset, b.Times = it.view.timeline, int(w.first)+r, w.times[r:r+1:r+1]
+	b.Values, b.Histograms, b.FloatHistograms = append(b.Values[:0], v), b.Histograms[:0], b.FloatHistograms[:0]
+	return true
 }
 
 // load decodes the next page that has the column.
