@@ -58,7 +58,7 @@ func apiResult(r *promql.Result, err error) (*api.Result, error) {
 	}
 	out := &api.Result{
 		Type: r.Type, Annotations: r.Annotations, Stats: apiStats(&r.Stats), Release: r.Close,
-		Scalar: api.FloatPoint(r.Scalar), String: api.StringPoint(r.String),
+		Scalar: r.Scalar, String: api.StringPoint(r.String),
 	}
 	if len(r.Vector) > 0 {
 		out.Vector = make([]api.Sample, len(r.Vector))
@@ -69,24 +69,10 @@ func apiResult(r *promql.Result, err error) (*api.Result, error) {
 	if len(r.Matrix) > 0 {
 		out.Matrix = make([]api.Series, len(r.Matrix))
 	}
-	for i := range r.Matrix {
-		out.Matrix[i] = apiSeries(&r.Matrix[i])
+	for i, s := range r.Matrix {
+		out.Matrix[i] = api.Series(s)
 	}
 	return out, nil
-}
-
-func apiSeries(s *promql.Series) api.Series {
-	out := api.Series{Metric: s.Metric}
-	if len(s.Floats) > 0 {
-		out.Floats = make([]api.FloatPoint, len(s.Floats))
-	}
-	for i, p := range s.Floats {
-		out.Floats[i] = api.FloatPoint(p)
-	}
-	for _, p := range s.Histograms {
-		out.Histograms = append(out.Histograms, api.HistogramPoint(p))
-	}
-	return out
 }
 
 func apiStats(s *promql.Stats) *api.QueryStats {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -77,16 +76,10 @@ type Series struct {
 }
 
 // FloatPoint is a float at T milliseconds.
-type FloatPoint struct {
-	T int64
-	F float64
-}
+type FloatPoint = storage.FloatPoint
 
 // HistogramPoint is a native histogram at T milliseconds.
-type HistogramPoint struct {
-	T int64
-	H *histogram.FloatHistogram
-}
+type HistogramPoint = storage.HistogramPoint
 
 // Run evaluates a plan over a snapshot. The samples that it reads are added to
 // counts, also if it fails.

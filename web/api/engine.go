@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/gnomonhq/gnomon/storage"
 )
 
 // Engine evaluates PromQL. It is used by any number of goroutines.
@@ -87,17 +89,12 @@ type Series struct {
 	Histograms []HistogramPoint
 }
 
-// FloatPoint is a float at a time.
-type FloatPoint struct {
-	T int64 // milliseconds
-	F float64
-}
+// FloatPoint is a float at a time. It is the type of all rooms, so that results are
+// not copied from one to the next.
+type FloatPoint = storage.FloatPoint
 
 // HistogramPoint is a native histogram at a time. H is not nil.
-type HistogramPoint struct {
-	T int64 // milliseconds
-	H *histogram.FloatHistogram
-}
+type HistogramPoint = storage.HistogramPoint
 
 // StringPoint is a string at a time.
 type StringPoint struct {
