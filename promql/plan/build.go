@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
 )
 
 // Times are the times of a query: at Start, Start+Step and so on up to End. Step
@@ -40,7 +41,7 @@ func Build(expr parser.Expr, times Times) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Root: root, Times: times}
-	markStatistics(p.Root, nil)
+	markStatistics(p.Root, statisticsUse{})
 	markLabels(p.Root)
 	p.Root = wrapInvariant(p.Root)
 	return p, nil
@@ -48,7 +49,37 @@ func Build(expr parser.Expr, times Times) (*Plan, error) {
 
 // converter makes nodes of a syntax tree. Parentheses have done their work and
 // are left out.
-type converter struct{ times Times }
+type converter struct {
+	times Times
+	// positions has those that the syntax tree works out from what is below, which
+	// would take a walk down the tree at each node.
+	positions map[parser.Expr]posrange.PositionRange
+}
+
+// position returns where an expression stands. That of what is below is known.
+func (c *converter) position(e parser.Expr) posrange.PositionRange {
+	pos, ok := c.positions[e]
+	if ok {
+		return pos
+	}
+	switch e := e.(type) {
+	case *parser.BinaryExpr:
+		pos = posrange.PositionRange{Start: c.position(e.LHS).Start, End: c.position(e.RHS).End}
+	case *parser.UnaryExpr:
+		pos = posrange.PositionRange{Start: e.StartPos, End: c.position(e.Expr).End}
+	case *parser.SubqueryExpr:
+		pos = posrange.PositionRange{Start: c.position(e.Expr).Start, End: e.EndPos}
+	case *parser.StepInvariantExpr:
+		pos = c.position(e.Expr)
+	default:
+		return e.PositionRange()
+	}
+	if c.positions == nil {
+		c.positions = map[parser.Expr]posrange.PositionRange{}
+	}
+	c.positions[e] = pos
+	return pos
+}
 
 func (c *converter) convert(expr parser.Expr) (Node, error) {
 	switch e := expr.(type) {
@@ -83,7 +114,7 @@ func (c *converter) unary(e *parser.UnaryExpr) (Node, error) {
 	if err != nil || e.Op != parser.SUB {
 		return operand, err
 	}
-	return &Negate{Expr: operand, Pos: e.PositionRange()}, nil
+	return &Negate{Expr: operand, Pos: c.position(e)}, nil
 }
 
 func (c *converter) binary(e *parser.BinaryExpr) (Node, error) {
@@ -96,7 +127,8 @@ func (c *converter) binary(e *parser.BinaryExpr) (Node, error) {
 		return nil, err
 	}
 	return &Binary{
-		Op: e.Op, LHS: lhs, RHS: rhs, Matching: e.VectorMatching, ReturnBool: e.ReturnBool, Pos: e.PositionRange(),
+		Op: e.Op, LHS: lhs, RHS: rhs, Matching: e.VectorMatching, ReturnBool: e.ReturnBool, Pos: c.position(e),
+		scalar: lhs.Type() == parser.ValueTypeScalar && rhs.Type() == parser.ValueTypeScalar,
 	}, nil
 }
 
@@ -170,6 +202,6 @@ func (c *converter) subquery(e *parser.SubqueryExpr) (Node, error) {
 		return nil, err
 	}
 	return &Subquery{
-		Expr: inner, Range: length, Offset: offset, Step: step, At: c.times.at(e.Timestamp, e.StartOrEnd), Pos: e.PositionRange(),
+		Expr: inner, Range: length, Offset: offset, Step: step, At: c.times.at(e.Timestamp, e.StartOrEnd), Pos: c.position(e),
 	}, nil
 }

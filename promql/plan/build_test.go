@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -206,4 +207,37 @@ func FuzzBuild(f *testing.F) {
 		require.Equal(t, parsed.Type() == parser.ValueTypeMatrix, p.Root.Type() == parser.ValueTypeMatrix)
 		p.Bounds(5 * time.Minute)
 	})
+}
+
+// TestDeepExpressions builds plans of expressions that are as deep as they are long, with the
+// positions of the parser: how long it takes grows with the length, not with its square.
+func TestDeepExpressions(t *testing.T) {
+	p := parser.NewParser(parser.Options{})
+	times := Times{Start: time.UnixMilli(1000), End: time.UnixMilli(1000)}
+	for _, expr := range []string{
+		"up" + strings.Repeat(" + up", 300), strings.Repeat("(", 300) + "up" + strings.Repeat(" * 2)", 300),
+		strings.Repeat("-", 300) + "up", strings.Repeat("max_over_time(", 20) + "up" + strings.Repeat("[5m:1m])", 20),
+	} {
+		e, err := p.ParseExpr(expr)
+		require.NoError(t, err)
+		plan, err := Build(e, times)
+		require.NoError(t, err)
+		pos := e.PositionRange()
+		root := plan.Root
+		if once, ok := root.(*Invariant); ok {
+			root = once.Expr
+		}
+		if _, paren := e.(*parser.ParenExpr); !paren {
+			require.Equal(t, pos, root.Position(), expr)
+		}
+	}
+	deep := func(n int) (allocs float64) {
+		e, err := p.ParseExpr("up" + strings.Repeat(" + up", n))
+		require.NoError(t, err)
+		return testing.AllocsPerRun(3, func() {
+			_, err := Build(e, times)
+			require.NoError(t, err)
+		})
+	}
+	require.Less(t, deep(2000), 3*deep(1000))
 }

@@ -96,6 +96,8 @@ type Binary struct {
 	Matching   *parser.VectorMatching
 	ReturnBool bool
 	Pos        posrange.PositionRange
+
+	scalar bool
 }
 
 // Negate is the unary minus.
@@ -131,7 +133,7 @@ func (*Aggregate) Type() parser.ValueType { return parser.ValueTypeVector }
 
 // Type is vector unless both sides are scalars.
 func (n *Binary) Type() parser.ValueType {
-	if n.LHS.Type() == parser.ValueTypeScalar && n.RHS.Type() == parser.ValueTypeScalar {
+	if n.scalar {
 		return parser.ValueTypeScalar
 	}
 	return parser.ValueTypeVector

@@ -1,49 +1,34 @@
 package plan
 
-import (
-	"slices"
-
-	"github.com/prometheus/prometheus/promql/parser"
-)
+import "github.com/prometheus/prometheus/promql/parser"
 
 // markStatistics marks the selectors of whose native histograms only count and
 // sum are used: a function that wants no more stands above, and nothing between
 // or above it wants the buckets. A subquery needs them to find counter resets.
-// path has the nodes above n, the root first.
-func markStatistics(n Node, path []Node) {
-	var s *Selector
+// above is what stands above n.
+func markStatistics(n Node, above statisticsUse) {
 	switch n := n.(type) {
 	case *Selector:
-		s = n
-	case *Window:
-		s = n.Selector
-	}
-	if s != nil {
-		s.StatisticsOnly = statisticsSuffice(path)
+		n.StatisticsOnly = above.suffice && !above.buckets
 		return
-	}
-	path = append(path, n)
-	n.children(func(c *Node) { markStatistics(*c, path) })
-}
-
-func statisticsSuffice(path []Node) bool {
-	suffice := false
-	for _, above := range slices.Backward(path) {
-		switch n := above.(type) {
-		case *Subquery:
-			return false
-		case *Binary:
-			if n.Op == parser.TRIM_LOWER || n.Op == parser.TRIM_UPPER {
-				return false
-			}
-		case *Call:
-			switch n.Name {
-			case "histogram_count", "histogram_sum", "histogram_avg":
-				suffice = true
-			case "histogram_quantile", "histogram_quantiles", "histogram_fraction", "histogram_stddev", "histogram_stdvar":
-				return false
-			}
+	case *Window:
+		n.StatisticsOnly = above.suffice && !above.buckets
+		return
+	case *Subquery:
+		above.buckets = true
+	case *Binary:
+		above.buckets = above.buckets || n.Op == parser.TRIM_LOWER || n.Op == parser.TRIM_UPPER
+	case *Call:
+		switch n.Name {
+		case "histogram_count", "histogram_sum", "histogram_avg":
+			above.suffice = true
+		case "histogram_quantile", "histogram_quantiles", "histogram_fraction", "histogram_stddev", "histogram_stdvar":
+			above.buckets = true
 		}
 	}
-	return suffice
+	n.children(func(c *Node) { markStatistics(*c, above) })
 }
+
+// statisticsUse says that something wants count and sum, and that something wants
+// the buckets.
+type statisticsUse struct{ suffice, buckets bool }
