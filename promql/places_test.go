@@ -37,71 +37,63 @@ func (o *order) all() []string {
 	return slices.Clone(o.list)
 }
 
+// crowd is queries that take a place for a while.
+type crowd struct {
+	t      *testing.T
+	places *places
+	ran    order
+	all    sync.WaitGroup
+}
+
+// query comes, and is running or waiting when it returns.
+func (c *crowd) query(class Class, name string, takes time.Duration) {
+	c.all.Go(func() {
+		place, err := c.places.take(context.Background(), class)
+		if err != nil {
+			c.t.Error(err)
+			return
+		}
+		c.ran.add(name)
+		time.Sleep(takes)
+		c.places.release(place, class)
+	})
+	synctest.Wait()
+}
+
 // TestPlacesGoToTheMostUrgent lets queries of all classes wait for two places, of which one is for
 // rules only.
 func TestPlacesGoToTheMostUrgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := testPlaces(2, 100)
-		ctx := context.Background()
-		var ran order
-		var queries sync.WaitGroup
-		query := func(class Class, name string, takes time.Duration) {
-			queries.Go(func() {
-				place, err := p.take(ctx, class)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				ran.add(name)
-				time.Sleep(takes)
-				p.release(place, class)
-			})
-			synctest.Wait()
-		}
+		c := &crowd{t: t, places: testPlaces(2, 100)}
 		for i := range 3 {
-			query(ClassAdHoc, fmt.Sprint("ad hoc ", i), 3*time.Second/2)
+			c.query(ClassAdHoc, fmt.Sprint("ad hoc ", i), 3*time.Second/2)
 		}
-		query(ClassDashboard, "dashboard 0", time.Second)
-		query(ClassRule, "rule 0", time.Second)
-		query(ClassRule, "rule 1", time.Second)
-		require.Equal(t, []string{"ad hoc 0", "rule 0"}, ran.all(), "one place is for rules")
-		require.Equal(t, 2.0, testutil.ToFloat64(p.metrics.waiting.WithLabelValues("ad-hoc")))
-		queries.Wait()
-		require.Equal(t, []string{"ad hoc 0", "rule 0", "rule 1", "dashboard 0", "ad hoc 1", "ad hoc 2"}, ran.list)
-		require.Len(t, p.mu.free, 2)
-		require.Zero(t, testutil.ToFloat64(p.metrics.waiting.WithLabelValues("ad-hoc")))
+		c.query(ClassDashboard, "dashboard 0", time.Second)
+		c.query(ClassRule, "rule 0", time.Second)
+		c.query(ClassRule, "rule 1", time.Second)
+		require.Equal(t, []string{"ad hoc 0", "rule 0"}, c.ran.all(), "one place is for rules")
+		waiting := c.places.metrics.waiting.WithLabelValues("ad-hoc")
+		require.Equal(t, 2.0, testutil.ToFloat64(waiting))
+		c.all.Wait()
+		require.Equal(t, []string{"ad hoc 0", "rule 0", "rule 1", "dashboard 0", "ad hoc 1", "ad hoc 2"}, c.ran.all())
+		require.Len(t, c.places.mu.free, 2)
+		require.Zero(t, testutil.ToFloat64(waiting))
 	})
 }
 
 // TestNobodyWaitsForEver has so many dashboards that there is always one waiting.
 func TestNobodyWaitsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := testPlaces(1, 1000)
-		ctx := context.Background()
-		var ran order
-		var queries sync.WaitGroup
-		query := func(class Class, name string) {
-			queries.Go(func() {
-				place, err := p.take(ctx, class)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				ran.add(name)
-				time.Sleep(time.Second)
-				p.release(place, class)
-			})
-			synctest.Wait()
-		}
-		query(ClassDashboard, "first")
+		c := &crowd{t: t, places: testPlaces(1, 1000)}
+		c.query(ClassDashboard, "first", time.Second)
 		time.Sleep(time.Millisecond)
-		query(ClassAdHoc, "ad hoc")
+		c.query(ClassAdHoc, "ad hoc", time.Second)
 		time.Sleep(time.Millisecond)
 		for range 30 {
-			query(ClassDashboard, "dashboard")
+			c.query(ClassDashboard, "dashboard", time.Second)
 		}
-		queries.Wait()
-		require.Contains(t, ran.list[:longestFirst+1], "ad hoc")
+		c.all.Wait()
+		require.Contains(t, c.ran.all()[:longestFirst+1], "ad hoc")
 	})
 }
 

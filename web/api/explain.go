@@ -98,15 +98,11 @@ func (a *API) explained(r *http.Request, how func(Plans, context.Context, string
 	if err != nil {
 		return response{}, err
 	}
-	ctx, cancel, err := queryContext(r)
+	ctx, cancel, opts, err := queryRequest(r)
 	if err != nil {
 		return response{}, err
 	}
 	defer cancel()
-	opts, err := queryOptions(r)
-	if err != nil {
-		return response{}, err
-	}
 	expr := r.Form.Get("query")
 	if err := checkExpr(expr); err != nil {
 		return response{}, invalidParam("query", err)

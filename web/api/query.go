@@ -36,15 +36,11 @@ func (a *API) query(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	ctx, cancel, err := queryContext(r)
+	ctx, cancel, opts, err := queryRequest(r)
 	if err != nil {
 		return response{}, err
 	}
 	defer cancel()
-	opts, err := queryOptions(r)
-	if err != nil {
-		return response{}, err
-	}
 	return a.answerQuery(r, limit, func(expr string) (*Result, error) {
 		return a.opts.Engine.Instant(ctx, expr, t, opts)
 	})
@@ -60,15 +56,11 @@ func (a *API) queryRange(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	ctx, cancel, err := queryContext(r)
+	ctx, cancel, opts, err := queryRequest(r)
 	if err != nil {
 		return response{}, err
 	}
 	defer cancel()
-	opts, err := queryOptions(r)
-	if err != nil {
-		return response{}, err
-	}
 	return a.answerQuery(r, limit, func(expr string) (*Result, error) {
 		opts.Dashboard = true
 		return a.opts.Engine.Range(ctx, expr, start, end, step, opts)
@@ -98,6 +90,20 @@ func stepParams(r *http.Request) (start, end time.Time, step time.Duration, err 
 		return start, end, 0, badData(errResolution)
 	}
 	return start, end, step, nil
+}
+
+// queryRequest returns what a request says of how its query is to be run. The
+// context is to be cancelled.
+func queryRequest(r *http.Request) (context.Context, context.CancelFunc, QueryOptions, error) {
+	ctx, cancel, err := queryContext(r)
+	if err != nil {
+		return nil, nil, QueryOptions{}, err
+	}
+	opts, err := queryOptions(r)
+	if err != nil {
+		cancel()
+	}
+	return ctx, cancel, opts, err
 }
 
 // queryContext returns the context of the request with the parameter timeout
