@@ -73,7 +73,7 @@ func (h *Head) judgeLocked(s *series, in *batch.Sample, window int64) (verdict, 
 		return verdictNewest, nil
 	case window == 0 && in.T < of:
 		return verdictRefused, storage.ErrOutOfOrder
-	case window > 0 && in.T < newest-window:
+	case window > 0 && newest > minTime+window && in.T < newest-window: // it may be the store's first transaction
 		return verdictRefused, storage.ErrTooOld
 	}
 	have, ok, err := s.sampleAtLocked(in.T)

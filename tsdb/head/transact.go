@@ -97,7 +97,7 @@ func (h *Head) transact(items []looseItem, fresh []*series, more func(*wal.Batch
 	if err != nil {
 		t.takeBack()
 	}
-	h.txns.end(t.turn.txn, err != nil)
+	h.txns.end(t.turn.txn, err != nil, t.same > 0)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,14 @@ func (w *sharedWriter) commit(at int64) (failures int, err error) {
 // demand whole transactions; in the end everything is there that was acknowledged,
 // also after a restart.
 func TestTransactionsSideBySide(t *testing.T) {
+	t.Run("log works", func(t *testing.T) { transactionsSideBySide(t, false) })
+	t.Run("log fails", func(t *testing.T) { transactionsSideBySide(t, true) })
+}
+
+// transactionsSideBySide lets the log fail now and then. A transaction that left out a sample
+// because another one had it, which was not logged, may be seen without it until its writer, who
+// is told, sends it again.
+func transactionsSideBySide(t *testing.T, failing bool) {
 	const writers, each, width = 4, 60, 20
 	mem := vfs.NewMem()
 	disk := vfs.NewFail(mem)
@@ -79,8 +88,12 @@ func TestTransactionsSideBySide(t *testing.T) {
 	}
 	store := headStore{h, disk}
 	for n := 1; left.Load() > 0; n++ {
-		disk.Arm(vfs.Rule{Kinds: vfs.OpWrite, N: 1 + n%5})
-		requireWhole(t, series, storagetest.ReadAll(t, store))
+		got := storagetest.ReadAll(t, store)
+		if failing {
+			disk.Arm(vfs.Rule{Kinds: vfs.OpWrite, N: 1 + n%5})
+		} else {
+			requireWhole(t, series, got)
+		}
 	}
 	all.Wait()
 	disk.Disarm()
@@ -124,11 +137,11 @@ func TestTransactionsEndInOrder(t *testing.T) {
 	first, second, third := txns.begin(), txns.begin(), txns.begin()
 	var ended sync.WaitGroup
 	for _, turn := range []turn{third, second} {
-		ended.Go(func() { txns.end(turn.txn, turn == second) })
+		ended.Go(func() { txns.end(turn.txn, turn == second, false) })
 	}
 	_, sees := txns.beginRead()
 	require.Less(t, sees, first.txn, "nothing is seen before the first has ended")
-	txns.end(first.txn, false)
+	txns.end(first.txn, false, false)
 	ended.Wait()
 	_, sees = txns.beginRead()
 	require.Equal(t, third.txn, sees)
@@ -172,4 +185,48 @@ func TestLooseTransactionsCross(t *testing.T) {
 	require.Len(t, before.tailSamples(minTime, maxTime), 1, "a reader keeps what it had")
 	l.addNewest(60, 6, 5, 4)
 	require.Equal(t, []int64{10, 50, 60}, times(&l, 5))
+}
+
+// TestTransactionsThatShareAreSeenTogether has a transaction that left out a sample because a later
+// one has it, and that one the other way around.
+func TestTransactionsThatShareAreSeenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		txns := newTransactions()
+		sees := func() uint64 {
+			key, published := txns.beginRead()
+			txns.endRead(key)
+			return published
+		}
+		first, second := txns.begin(), txns.begin()
+		var ended sync.WaitGroup
+		ended.Go(func() { txns.end(first.txn, false, true) })
+		synctest.Wait()
+		require.Zero(t, sees(), "the second may have what the first left out")
+		third := txns.begin()
+		ended.Go(func() { txns.end(second.txn, false, true) })
+		synctest.Wait()
+		require.Zero(t, sees(), "the third may have what the second left out")
+		txns.end(third.txn, false, false)
+		ended.Wait()
+		require.Equal(t, third.txn, sees())
+		fourth := txns.begin()
+		txns.end(fourth.txn, false, true)
+		require.Equal(t, fourth.txn, sees())
+	})
+}
+
+// TestFirstTransactionsTogether has two writers that begin an empty store with the same sample.
+func TestFirstTransactionsTogether(t *testing.T) {
+	h := openHead(t, vfs.NewMem(), 1<<40)
+	s := labels.FromStrings("__name__", "m")
+	app := h.Appender(context.Background())
+	_, err := app.Append(0, s, 1000, 1)
+	require.NoError(t, err)
+	require.NoError(t, app.Commit())
+	h.maxTime.Store(minTime) // as long as the first one is not done
+	app = h.Appender(context.Background())
+	_, err = app.Append(0, s, 1000, 1)
+	require.NoError(t, err, "it is not too old")
+	require.NoError(t, app.Commit())
+	require.NoError(t, h.Close())
 }

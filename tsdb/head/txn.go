@@ -19,9 +19,10 @@ type transactions struct {
 	mu struct {
 		sync.Mutex
 		// begun is the last number given out. Those up to published have ended,
-		// and those in ended, which are greater.
+		// and those in ended, which are greater; its values are the transactions
+		// with which they are published: see end.
 		begun, published uint64
-		ended            map[uint64]struct{}
+		ended            map[uint64]uint64
 		// failed is the last transaction that was taken back.
 		failed uint64
 		// readers has the open readers, each with the last transaction it sees.
@@ -39,7 +40,7 @@ const allVisible = math.MaxUint64
 
 func newTransactions() *transactions {
 	t := &transactions{}
-	t.mu.ended = map[uint64]struct{}{}
+	t.mu.ended = map[uint64]uint64{}
 	t.mu.readers = map[uint64]uint64{}
 	t.mu.readerEnded = make(chan struct{})
 	t.advanced.L = &t.mu
@@ -63,23 +64,41 @@ func (t *transactions) begin() turn {
 }
 
 // end says that a transaction is in the log, or that nothing is left of it, and
-// returns when it and those before it have ended: then readers see it.
-func (t *transactions) end(txn uint64, failed bool) {
+// returns when it and those before it have ended: then readers see it. shared says
+// that it left out samples because others have them, which have begun: they are
+// published together, so that readers see it whole.
+func (t *transactions) end(txn uint64, failed, shared bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	with := txn
 	if failed {
 		t.mu.failed = max(t.mu.failed, txn)
+	} else if shared {
+		with = t.mu.begun
 	}
-	t.mu.ended[txn] = struct{}{}
-	for {
-		if _, ok := t.mu.ended[t.mu.published+1]; !ok {
-			break
+	t.mu.ended[txn] = with
+	t.publishLocked()
+	t.awaitLocked(txn)
+}
+
+// publishLocked publishes what has ended, in the order of the numbers, up to where
+// nothing has to be published together with a later one.
+func (t *transactions) publishLocked() {
+	with := t.mu.published
+	for last := t.mu.published + 1; ; last++ {
+		other, ok := t.mu.ended[last]
+		if !ok {
+			return
 		}
-		t.mu.published++
-		delete(t.mu.ended, t.mu.published)
+		if with = max(with, other); with > last {
+			continue
+		}
+		for n := t.mu.published + 1; n <= last; n++ {
+			delete(t.mu.ended, n)
+		}
+		t.mu.published = last
 		t.advanced.Broadcast()
 	}
-	t.awaitLocked(txn)
 }
 
 // awaitLocked waits until the transactions up to txn have ended.
