@@ -1,11 +1,22 @@
 // Package discovery finds targets: it turns the service discovery sections of a
 // configuration into sets of target groups and keeps them up to date.
 //
-// It is a thin owner of the upstream manager
-// (github.com/prometheus/prometheus/discovery), which multiplexes any number of
-// mechanisms into one channel. What the package adds is ownership: a [Manager]
-// is built from options and fails with an error, runs under the caller's context,
-// and waits for every mechanism it started before [Manager.Run] returns.
+// A [Manager] runs any number of upstream's mechanisms
+// (github.com/prometheus/prometheus/discovery) and brings what they find into one
+// channel. It runs under the caller's context and waits for every mechanism that it
+// started before [Manager.Run] returns.
+//
+// What a change costs does not depend on the number of groups and jobs: mechanisms with
+// equal configurations run once, their groups are kept once and shared by all jobs, and
+// what did not change is delivered as the same slices and groups as before. A change is
+// delivered within half a second, later only if the receiver does not keep up.
+//
+// # Structure
+//
+//   - provider runs one mechanism and reads its updates into its groupTable.
+//   - targetSet joins the groups of the providers of one job.
+//   - pacer decides when to deliver. It and groupTable are pure.
+//   - Manager plans which providers run, and delivers.
 //
 // It is not a mechanism itself. Our own mechanisms live in packages below this one
 // (etcd), upstream's are linked by the package plugins.

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,8 +59,9 @@ type Options struct {
 	// Features, if set, is told the name of every linked mechanism.
 	Features features.Collector
 
-	// UpdateInterval bounds how long changes are gathered before they are delivered;
-	// the first change after a quiet time arrives within about 100 ms.
+	// UpdateInterval is the longest time between deliveries while changes come. The
+	// first change after a quiet time is delivered within about 100 ms, further ones
+	// every 500 ms, and less often only if the receiver takes long to apply them.
 	// Default: DefaultUpdateInterval.
 	UpdateInterval time.Duration
 
@@ -67,19 +72,33 @@ type Options struct {
 
 // Manager runs discovery mechanisms and delivers the target groups they find. All
 // methods are safe for concurrent use.
+//
+// Lock order: mu before the locks of providers.
 type Manager struct {
 	name        string
 	logger      *slog.Logger
-	upstream    *upstream.Manager
+	httpOptions []config.HTTPClientOption
+	sdMetrics   *upstream.SDMetrics
+	metrics     *upstream.Metrics
 	runs        *runs
+	pacer       *pacer
 	stopTimeout time.Duration
+	syncCh      chan map[string][]*targetgroup.Group
+	// changed holds at most one sign that something is to be delivered.
+	changed chan struct{}
 
-	// ctx is the lifetime of the mechanisms; upstream wants it at construction, before
-	// the caller of Run can give one.
+	// ctx is the lifetime of the mechanisms, which start with the first configuration,
+	// before the caller of Run can give one.
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	started atomic.Bool
+
+	mu        sync.Mutex
+	sets      map[string]*targetSet
+	providers []*provider
+	// resend is set if the next delivery is due whatever has changed.
+	resend bool
 }
 
 // New creates a manager. It runs nothing until a configuration is applied, and
@@ -108,30 +127,22 @@ func New(opts Options) (*Manager, error) {
 		}
 		opts.Metrics = m
 	}
-
-	m := &Manager{
-		name:        opts.Name,
-		logger:      opts.Logger,
-		runs:        newRuns(),
-		stopTimeout: opts.StopTimeout,
-	}
-	m.ctx, m.cancel = context.WithCancel(context.Background())
-
-	// Upstream's constructor logs the reason of a failure and returns nil.
-	reg := &recordingRegisterer{Registerer: opts.Registerer}
-	settings := []func(*upstream.Manager){
-		upstream.Name(opts.Name),
-		upstream.Updatert(opts.UpdateInterval),
-		upstream.HTTPClientOptions(opts.HTTPClientOptions...),
+	metrics, err := upstream.NewManagerMetrics(opts.Registerer, opts.Name)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics of discovery manager %q: %w", opts.Name, err)
 	}
 	if opts.Features != nil {
-		settings = append(settings, upstream.FeatureRegistry(opts.Features))
+		for _, name := range upstream.RegisteredConfigNames() {
+			opts.Features.Enable(features.ServiceDiscoveryProviders, name)
+		}
 	}
-	m.upstream = upstream.NewManager(m.ctx, opts.Logger, reg, opts.Metrics.sd, settings...)
-	if m.upstream == nil {
-		m.cancel()
-		return nil, fmt.Errorf("register metrics of discovery manager %q: %w", opts.Name, reg.err)
+	m := &Manager{
+		name: opts.Name, logger: opts.Logger, httpOptions: opts.HTTPClientOptions,
+		sdMetrics: opts.Metrics.sd, metrics: metrics,
+		runs: newRuns(), pacer: newPacer(opts.UpdateInterval), stopTimeout: opts.StopTimeout,
+		syncCh: make(chan map[string][]*targetgroup.Group), changed: make(chan struct{}, 1),
 	}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }
 
@@ -142,16 +153,12 @@ func (m *Manager) Run(ctx context.Context) error {
 	if !m.started.CompareAndSwap(false, true) {
 		return fmt.Errorf("discovery manager %q: run was called twice", m.name)
 	}
-	defer m.cancel()
-	stop := context.AfterFunc(ctx, m.cancel)
-	defer stop()
-
-	if err := m.upstream.Run(); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("run discovery manager %q: %w", m.name, err)
-	}
-	// Upstream leaves its sender behind; the closed channel is the sign of its end.
-	for range m.upstream.SyncCh() {
-	}
+	m.deliver(ctx)
+	close(m.syncCh)
+	// Under the lock, so that no mechanism starts afterwards.
+	m.mu.Lock()
+	m.cancel()
+	m.mu.Unlock()
 	if left := m.runs.stop(m.stopTimeout); len(left) > 0 {
 		return fmt.Errorf("stop discovery manager %q: still running after %s: %v", m.name, m.stopTimeout, left)
 	}
@@ -160,9 +167,77 @@ func (m *Manager) Run(ctx context.Context) error {
 
 // SyncCh delivers, for every target set, all groups that are known of it, whenever any
 // of them changed. It is closed when Run ends. The values are shared with the manager:
-// read only.
-func (m *Manager) SyncCh() <-chan map[string][]*targetgroup.Group {
-	return m.upstream.SyncCh()
+// read only. Groups and slices that did not change are those of the delivery before, so
+// that a receiver can tell them by their address.
+func (m *Manager) SyncCh() <-chan map[string][]*targetgroup.Group { return m.syncCh }
+
+// deliver sends what changed, as the pacer says, until ctx ends.
+func (m *Manager) deliver(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.changed:
+		}
+		pause.Reset(m.pacer.wait(time.Now()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		sets := m.look()
+		if sets == nil {
+			continue
+		}
+		offered := time.Now()
+		select {
+		case <-ctx.Done():
+			return
+		case m.syncCh <- sets:
+		}
+		m.metrics.SentUpdates.Inc()
+		if m.pacer.delivered(offered, time.Now()) {
+			m.metrics.DelayedUpdates.Inc()
+		}
+	}
+}
+
+// look returns all groups of all target sets, or nil if none of them changed.
+func (m *Manager) look() map[string][]*targetgroup.Group {
+	// What is signalled from now on may be missed below; what was before is not.
+	select {
+	case <-m.changed:
+	default:
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	any := m.resend
+	m.resend = false
+	for _, set := range m.sets {
+		changed, updated := set.look()
+		if updated {
+			set.updated.SetToCurrentTime()
+		}
+		any = any || changed
+	}
+	if !any {
+		return nil
+	}
+	sets := make(map[string][]*targetgroup.Group, len(m.sets))
+	for name, set := range m.sets {
+		sets[name] = set.groups
+	}
+	return sets
+}
+
+// signal asks for a delivery.
+func (m *Manager) signal() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
 }
 
 // ApplyConfig makes the manager run exactly the mechanisms in sets, keyed by the name
@@ -171,15 +246,105 @@ func (m *Manager) SyncCh() <-chan map[string][]*targetgroup.Group {
 // be created is logged and counted in prometheus_sd_failed_configs and leaves the rest
 // alone. The configurations are retained and must not be modified afterwards.
 func (m *Manager) ApplyConfig(sets map[string]Configs) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.ctx.Err() != nil {
 		return ErrStopped
 	}
-	owned := make(map[string]Configs, len(sets))
-	for name, configs := range sets {
-		owned[name] = m.runs.own(configs)
+	p := plan{known: m.providers, sets: make(map[string]*targetSet, len(sets))}
+	for _, name := range slices.Sorted(maps.Keys(sets)) {
+		p.sets[name] = &targetSet{
+			targets: m.metrics.DiscoveredTargets.WithLabelValues(name),
+			updated: m.metrics.LastUpdated.WithLabelValues(name),
+		}
+		for _, c := range sets[name] {
+			m.plan(&p, name, c)
+		}
 	}
-	if err := m.upstream.ApplyConfig(owned); err != nil {
-		return fmt.Errorf("apply configuration to discovery manager %q: %w", m.name, err)
+	m.metrics.FailedConfigs.Set(float64(p.failed))
+	for _, old := range m.providers {
+		if !slices.Contains(p.providers, old) {
+			old.cancel()
+		}
 	}
+	m.forgetMetrics(p.sets)
+	m.sets, m.providers, m.resend = p.sets, p.providers, true
+	for _, created := range p.created {
+		m.start(created)
+	}
+	m.signal()
 	return nil
+}
+
+// plan is what a configuration makes of the manager.
+type plan struct {
+	known     []*provider // those that run
+	sets      map[string]*targetSet
+	providers []*provider
+	created   []*provider // those of providers that do not run yet
+	failed    int
+}
+
+// plan adds a mechanism to a set: the one that runs already if there is one.
+func (m *Manager) plan(p *plan, set string, c upstream.Config) {
+	equal := func(other *provider) bool { return reflect.DeepEqual(c, other.config) }
+	if i := slices.IndexFunc(p.providers, equal); i >= 0 {
+		p.sets[set].add(p.providers[i])
+		return
+	}
+	if i := slices.IndexFunc(p.known, equal); i >= 0 {
+		p.providers = append(p.providers, p.known[i])
+		p.sets[set].add(p.known[i])
+		return
+	}
+	d, err := c.NewDiscoverer(upstream.DiscovererOptions{
+		Logger:            m.logger.With("discovery", c.Name(), "config", set),
+		HTTPClientOptions: m.httpOptions,
+		Metrics:           m.sdMetrics.MechanismMetrics[c.Name()],
+		SetName:           set,
+	})
+	if err != nil {
+		m.logger.Error("a discovery mechanism was not created", "mechanism", c.Name(), "config", set, "err", err)
+		p.failed++
+		return
+	}
+	created := &provider{config: c, discoverer: d}
+	p.created = append(p.created, created)
+	p.providers = append(p.providers, created)
+	p.sets[set].add(created)
+}
+
+// start runs a provider until it is cancelled or the manager stops.
+func (m *Manager) start(p *provider) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	p.cancel = cancel
+	name := p.config.Name()
+	if !m.runs.begin(name) {
+		return
+	}
+	go func() {
+		defer m.runs.end(name)
+		p.run(ctx, func(n int) {
+			m.metrics.ReceivedUpdates.Add(float64(n))
+			m.signal()
+		})
+	}()
+}
+
+// forgetMetrics deletes the series of sets that next does not have, and those of
+// mechanisms that left a set. A mechanism that only has another configuration now
+// counts in the same series.
+func (m *Manager) forgetMetrics(next map[string]*targetSet) {
+	for name, old := range m.sets {
+		set := next[name]
+		if set == nil {
+			m.metrics.DiscoveredTargets.DeleteLabelValues(name)
+			m.metrics.LastUpdated.DeleteLabelValues(name)
+		}
+		for _, p := range old.providers {
+			if set == nil || !set.uses(p.config.Name()) {
+				m.sdMetrics.RefreshManager.DeleteLabelValues(p.config.Name(), name)
+			}
+		}
+	}
 }

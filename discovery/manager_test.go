@@ -60,7 +60,11 @@ func (p *fakeProbe) Run(ctx context.Context, up chan<- []*targetgroup.Group) {
 	for {
 		select {
 		case groups := <-p.updates:
-			up <- groups
+			select {
+			case up <- groups:
+			case <-ctx.Done():
+				return
+			}
 		case <-ctx.Done():
 			time.Sleep(p.linger)
 			return

@@ -30,19 +30,3 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	return &Metrics{sd: sd}, nil
 }
-
-// recordingRegisterer remembers the last failure to register, which upstream's manager
-// constructor only logs.
-type recordingRegisterer struct {
-	prometheus.Registerer
-	err error
-}
-
-// Register implements prometheus.Registerer.
-func (r *recordingRegisterer) Register(c prometheus.Collector) error {
-	err := r.Registerer.Register(c)
-	if err != nil {
-		r.err = err
-	}
-	return err
-}

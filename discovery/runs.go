@@ -1,18 +1,14 @@
 package discovery
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
 	"time"
-
-	upstream "github.com/prometheus/prometheus/discovery"
-	"github.com/prometheus/prometheus/discovery/targetgroup"
 )
 
-// runs counts the mechanisms that are running, so that their owner can wait for them:
-// upstream's manager starts them and lets go.
+// runs counts the mechanisms that are running, so that their owner can wait for them
+// and name those that do not end.
 type runs struct {
 	mu struct {
 		sync.Mutex
@@ -29,17 +25,6 @@ func newRuns() *runs {
 	r := &runs{idle: make(chan struct{})}
 	r.mu.active = make(map[string]int)
 	return r
-}
-
-// own wraps every configuration so that the mechanisms it creates are counted. Equal
-// configurations stay equal under reflect.DeepEqual, by which upstream recognises the
-// mechanisms that can go on undisturbed.
-func (r *runs) own(configs Configs) Configs {
-	owned := make(Configs, len(configs))
-	for i, c := range configs {
-		owned[i] = ownedConfig{Config: c, runs: r}
-	}
-	return owned
 }
 
 // begin counts a run of the named mechanism; false means that it must not start.
@@ -87,35 +72,4 @@ func (r *runs) stop(timeout time.Duration) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Sorted(maps.Keys(r.mu.active))
-}
-
-// ownedConfig is a configuration whose mechanism is counted while it runs.
-type ownedConfig struct {
-	upstream.Config
-	runs *runs
-}
-
-// NewDiscoverer implements upstream's Config.
-func (c ownedConfig) NewDiscoverer(opts upstream.DiscovererOptions) (upstream.Discoverer, error) {
-	d, err := c.Config.NewDiscoverer(opts)
-	if err != nil {
-		return nil, err
-	}
-	return &ownedDiscoverer{Discoverer: d, name: c.Name(), runs: c.runs}, nil
-}
-
-// ownedDiscoverer is a mechanism that is counted while it runs.
-type ownedDiscoverer struct {
-	upstream.Discoverer
-	name string
-	runs *runs
-}
-
-// Run implements upstream's Discoverer.
-func (d *ownedDiscoverer) Run(ctx context.Context, up chan<- []*targetgroup.Group) {
-	if !d.runs.begin(d.name) {
-		return
-	}
-	defer d.runs.end(d.name)
-	d.Discoverer.Run(ctx, up)
 }

@@ -166,7 +166,8 @@ func (s *server) buildScraper() (err error) {
 	}
 	s.scraper, err = scrape.New(scrape.Options{
 		Logger: s.component("scrape manager"), Registerer: s.registry,
-		TimestampTolerance: tolerance, ReloadInterval: s.opts.discovery.updateInterval,
+		// The discovery paces its deliveries itself; each is to take effect at once.
+		TimestampTolerance: tolerance, ReloadInterval: time.Nanosecond,
 		StartTimestamps: s.opts.features.startTimestamps, TypeAndUnitLabels: s.opts.features.typeAndUnitLabels,
 		OpenMetrics2: s.opts.features.openMetrics2, AcceptZstd: s.opts.features.zstdScrape,
 	}, s.store)
