@@ -151,7 +151,7 @@ const appName = "gnomon"
 func parseFlags(args []string, out io.Writer) (*options, error) {
 	o := &options{}
 	informed := false
-	app := kingpin.New(appName, "The Gnomon monitoring server. Without a configuration file it watches itself and the machine it runs on. The commands for data folders, such as taking over that of a Prometheus, are behind 'gnomon tsdb': see 'gnomon tsdb --help'.").
+	app := kingpin.New(appName, "The Gnomon monitoring server. Without a configuration file it watches itself and the machine it runs on. The commands for data folders, such as taking over that of a Prometheus, are behind 'gnomon tsdb': see 'gnomon tsdb --help'; that which registers targets in etcd is behind 'gnomon etcd'.").
 		UsageWriter(out).ErrorWriter(out).
 		Terminate(func(int) { informed = true })
 	app.HelpFlag.Short('h')

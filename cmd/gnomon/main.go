@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/gnomonhq/gnomon/cmd/gnomon/etcd"
 	"github.com/gnomonhq/gnomon/cmd/gnomon/folder"
 )
 
@@ -14,8 +15,13 @@ func main() { os.Exit(execute(os.Args[1:])) }
 // execute does what the command line says and returns the exit code: 0 after an
 // orderly end, 1 after a failure, 2 for a command line that makes no sense.
 func execute(args []string) int {
-	if len(args) > 0 && args[0] == folder.Name {
-		return folder.Execute(args[1:], os.Stdout, os.Stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case folder.Name:
+			return folder.Execute(args[1:], os.Stdout, os.Stderr)
+		case etcd.Name:
+			return etcd.Execute(args[1:], os.Stdout, os.Stderr)
+		}
 	}
 	opts, err := parseFlags(args, os.Stdout)
 	switch {
