@@ -7,11 +7,20 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+)
+
+const (
+	// maxPageGrowth is how many times the first page the largest may be.
+	maxPageGrowth = 20
+	// pageBytes is the size that pages grow to; it keeps the memory that etcd needs to
+	// answer within bounds.
+	pageBytes = 4 << 20
 )
 
 // list reads all keys at one revision, makes them the state and sends the difference.
@@ -22,7 +31,7 @@ func (d *Discovery) list(ctx context.Context, client *clientv3.Client, up chan<-
 		client:  client,
 		timeout: time.Duration(d.cfg.DialTimeout),
 		page:    d.tuning.pageSize,
-		maxPage: d.tuning.pageSize,
+		maxPage: maxPageGrowth * d.tuning.pageSize,
 		next:    d.cfg.Prefix,
 		end:     clientv3.GetPrefixRangeEnd(d.cfg.Prefix),
 	}
@@ -66,7 +75,11 @@ func (l *lister) nextPage(ctx context.Context) ([]keyValue, error) {
 		resp, err := l.get(ctx, l.page)
 		switch {
 		case err == nil:
-			l.page = min(2*l.page, l.maxPage)
+			// etcd counts the keys that are left for every page, so that small ones
+			// make a list take time with the square of its length.
+			if (*etcdserverpb.RangeResponse)(resp).Size() < pageBytes/2 {
+				l.page = min(2*l.page, l.maxPage)
+			}
 			return l.take(resp, false), nil
 		case !isTooLarge(err):
 			return nil, err

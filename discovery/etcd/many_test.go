@@ -1,0 +1,78 @@
+package etcd
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// putMany writes n keys, many in one transaction.
+func putMany(t *testing.T, c *clientv3.Client, n int) {
+	t.Helper()
+	const batch = 100
+	for i := 0; i < n; i += batch {
+		var ops []clientv3.Op
+		for k := i; k < min(i+batch, n); k++ {
+			ops = append(ops, clientv3.OpPut(fmt.Sprintf("/s/job-%d/%06d", k%20, k),
+				fmt.Sprintf(`{"targets":["10.%d.%d.%d:8080"],"labels":{"env":"prod","zone":"z%d"}}`, k>>16, k>>8&255, k&255, k%3)))
+		}
+		_, err := c.Txn(bounded(t)).Then(ops...).Commit()
+		require.NoError(t, err)
+	}
+}
+
+// A hundred thousand keys are read in pages, and a change of one of them costs that key
+// only: one group is sent, and no key is read again.
+func TestFollowManyKeys(t *testing.T) {
+	t.Parallel()
+	server := newCluster(t, 1, nil)[0]
+	c := server.dial()
+	const n = 100_000
+	putMany(t, c, n)
+	cfg := baseConfig(server.client.Host)
+	cfg.KeyTemplate = "/s/{job}/{instance}"
+	cfg.MaxKeys = n
+	began := time.Now()
+	f := follow(t, cfg)
+	f.awaitUp()
+	t.Logf("%d keys after %s", n, time.Since(began))
+	require.Len(t, f.targets(), n)
+
+	updates := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.mu.updates
+	}
+	require.Equal(t, 1, updates())
+	putKey(t, c, "/s/job-0/000000", "10.9.9.9:1")
+	f.until("the change", func() bool { return f.targets()["/s/job-0/000000"] == "10.9.9.9:1" })
+	require.Equal(t, 2, updates())
+	require.Equal(t, 1, f.sent("/s/job-1/000001"))
+	require.Equal(t, 1.0, f.lists(relistStart))
+}
+
+// BenchmarkChange has what one changed key costs among few and many others.
+func BenchmarkChange(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			template, err := ParseTemplate("/s/{job}/{instance}")
+			require.NoError(b, err)
+			s := newState(&parser{template: template, maxValueSize: 1 << 20}, n)
+			snap := s.begin()
+			for i := range n {
+				snap.add([]keyValue{{key: fmt.Sprintf("/s/a/%d", i), value: []byte("h:1"), rev: 1, created: 1}})
+			}
+			snap.commit(1)
+			b.ReportAllocs()
+			rev := int64(1)
+			for b.Loop() {
+				rev++
+				value := fmt.Appendf(nil, "h:%d", rev%1000+1)
+				s.applyEvents([]event{{keyValue: keyValue{key: "/s/a/7", value: value, rev: rev, created: 1}}})
+			}
+		})
+	}
+}
