@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery"
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // mechanism is the name of this discovery mechanism, in configuration and metrics.
@@ -38,7 +39,12 @@ type SDConfig struct {
 	Endpoints []string `yaml:"endpoints"`
 
 	// Prefix selects the keys: those that begin with it, byte for byte.
-	Prefix string `yaml:"prefix"`
+	Prefix string `yaml:"prefix,omitempty"`
+
+	// RangeStart and RangeEnd select keys in place of Prefix: those from RangeStart on
+	// and before RangeEnd, in the order of their bytes.
+	RangeStart string `yaml:"range_start,omitempty"`
+	RangeEnd   string `yaml:"range_end,omitempty"`
 
 	// KeyTemplate names parts of the keys, see [Template]. Optional.
 	KeyTemplate string `yaml:"key_template,omitempty"`
@@ -106,12 +112,17 @@ func (c *SDConfig) Validate() error {
 	if _, err := c.endpointURLs(); err != nil {
 		bad("%w", err)
 	}
-	if c.Prefix == "" {
+	switch hasRange := c.RangeStart != "" || c.RangeEnd != ""; {
+	case c.Prefix == "" && !hasRange:
 		bad("prefix is missing; name the keys to read, such as /services/")
+	case c.Prefix != "" && hasRange:
+		bad("prefix and a range are both set; keep one")
+	case hasRange && c.RangeStart >= c.RangeEnd:
+		bad("range_start %q is not before range_end %q, so that there are no keys between", c.RangeStart, c.RangeEnd)
 	}
 	if t, err := ParseTemplate(c.KeyTemplate); err != nil {
 		bad("key_template: %w", err)
-	} else if c.KeyTemplate != "" && !t.CompatibleWith(c.Prefix) {
+	} else if c.KeyTemplate != "" && c.Prefix != "" && !t.CompatibleWith(c.Prefix) {
 		bad("key_template %q matches no key under the prefix %q; a template describes the whole key", c.KeyTemplate, c.Prefix)
 	}
 	switch hasPassword := c.Password != "" || c.PasswordFile != ""; {
@@ -138,6 +149,23 @@ func (c *SDConfig) Validate() error {
 		bad("max_keys must be greater than 0")
 	}
 	return errors.Join(errs...)
+}
+
+// keyRange returns the first key to read and the one that is no longer read.
+func (c *SDConfig) keyRange() (start, end string) {
+	if c.Prefix != "" {
+		return c.Prefix, clientv3.GetPrefixRangeEnd(c.Prefix)
+	}
+	// An empty key means something else to etcd; no key is before this one.
+	return max(c.RangeStart, "\x00"), c.RangeEnd
+}
+
+// selection describes the keys in metrics and logs.
+func (c *SDConfig) selection() string {
+	if c.Prefix != "" {
+		return c.Prefix
+	}
+	return "[" + c.RangeStart + ", " + c.RangeEnd + ")"
 }
 
 // validateTLS checks what can be known without opening files: they may appear, or be

@@ -100,6 +100,10 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 	const good = "endpoints: [a:1]\nprefix: /s/\n"
 	for _, c := range []struct{ fields, err string }{
 		{"prefix: /s/", "etcd_sd_configs: endpoints is empty; name at least one member, such as 127.0.0.1:2379"},
+		{"endpoints: [a:1]", "prefix is missing; name the keys to read"},
+		{"endpoints: [a:1]\nprefix: /s/\nrange_end: /t", "prefix and a range are both set; keep one"},
+		{"endpoints: [a:1]\nrange_start: /b\nrange_end: /b", `range_start "/b" is not before range_end "/b"`},
+		{"endpoints: [a:1]\nrange_start: /b", `range_start "/b" is not before range_end ""`},
 		{"endpoints: [a]\nprefix: /s/", `endpoints[0]: "a": missing port in address, want host:port`},
 		{"endpoints: [a:1, ':1']\nprefix: /s/", `endpoints[1]: ":1": the host is missing`},
 		{"endpoints: ['a:x']\nprefix: /s/", `endpoints[0]: "a:x": the port is "x"`},

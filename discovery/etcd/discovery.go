@@ -100,9 +100,9 @@ func New(cfg *SDConfig, opts discovery.DiscovererOptions) (*Discovery, error) {
 	return &Discovery{
 		cfg:       cfg,
 		endpoints: endpoints,
-		logger:    logger.With("endpoints", strings.Join(endpoints, ","), "prefix", cfg.Prefix),
+		logger:    logger.With("endpoints", strings.Join(endpoints, ","), "prefix", cfg.selection()),
 		metrics:   m,
-		gauges:    &gauges{config: opts.SetName, prefix: cfg.Prefix},
+		gauges:    &gauges{config: opts.SetName, prefix: cfg.selection()},
 		tuning:    tuning,
 		state:     newState(p, cfg.MaxKeys),
 		mustList:  relistStart,
@@ -196,7 +196,8 @@ func (d *Discovery) session(ctx context.Context, up chan<- []*targetgroup.Group)
 // is there and has gone on from where the state is.
 func (d *Discovery) probe(ctx context.Context, client *clientv3.Client) error {
 	ctx, done := bound(ctx, time.Duration(d.cfg.DialTimeout))
-	resp, err := client.Get(ctx, d.cfg.Prefix, clientv3.WithKeysOnly())
+	start, _ := d.cfg.keyRange()
+	resp, err := client.Get(ctx, start, clientv3.WithKeysOnly())
 	if err := done(err); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}

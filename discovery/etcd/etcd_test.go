@@ -42,7 +42,9 @@ type member struct {
 	// cluster is the static configuration of all members.
 	cluster string
 	tls     *transport.TLSInfo
-	server  *embed.Etcd
+	// tokenTTL is how long a login lasts, in seconds; 0 is etcd's default.
+	tokenTTL uint
+	server   *embed.Etcd
 }
 
 // address returns an address of the loopback interface that was free just now.
@@ -55,7 +57,7 @@ func address(t *testing.T) string {
 }
 
 // newCluster starts n members, with TLS if tls is not nil.
-func newCluster(t *testing.T, n int, tls *transport.TLSInfo) []*member {
+func newCluster(t *testing.T, n int, tls *transport.TLSInfo, change ...func(*member)) []*member {
 	t.Helper()
 	var members []*member
 	var peers []string
@@ -71,6 +73,9 @@ func newCluster(t *testing.T, n int, tls *transport.TLSInfo) []*member {
 			client: url.URL{Scheme: scheme, Host: address(t)},
 			peer:   url.URL{Scheme: "http", Host: address(t)},
 			tls:    tls,
+		}
+		for _, c := range change {
+			c(m)
 		}
 		members = append(members, m)
 		peers = append(peers, m.name+"="+m.peer.String())
@@ -114,6 +119,9 @@ func (m *member) launch() {
 	cfg.BcryptCost = 4
 	cfg.WatchProgressNotifyInterval = 100 * time.Millisecond
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	if m.tokenTTL != 0 {
+		cfg.AuthTokenTTL = m.tokenTTL
+	}
 	if m.tls != nil {
 		cfg.ClientTLSInfo = *m.tls
 	}

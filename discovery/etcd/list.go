@@ -32,9 +32,8 @@ func (d *Discovery) list(ctx context.Context, client *clientv3.Client, up chan<-
 		timeout: time.Duration(d.cfg.DialTimeout),
 		page:    d.tuning.pageSize,
 		maxPage: maxPageGrowth * d.tuning.pageSize,
-		next:    d.cfg.Prefix,
-		end:     clientv3.GetPrefixRangeEnd(d.cfg.Prefix),
 	}
+	l.next, l.end = d.cfg.keyRange()
 	snap := d.state.begin()
 	for !l.done {
 		page, err := l.nextPage(ctx)

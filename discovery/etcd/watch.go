@@ -69,8 +69,9 @@ func (d *Discovery) openWatch(ctx context.Context, client *clientv3.Client) (cli
 	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	timeout := time.Duration(d.cfg.DialTimeout)
 	timer := time.AfterFunc(timeout, cancel)
-	changes := client.Watch(watchCtx, d.cfg.Prefix,
-		clientv3.WithPrefix(),
+	first, end := d.cfg.keyRange()
+	changes := client.Watch(watchCtx, first,
+		clientv3.WithRange(end),
 		clientv3.WithRev(d.state.rev+1),
 		clientv3.WithFragment(),
 		clientv3.WithProgressNotify())
