@@ -17,6 +17,7 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/promql/parser"
+	featurelist "github.com/prometheus/prometheus/util/features"
 
 	"github.com/gnomonhq/gnomon/alerting/notify"
 	"github.com/gnomonhq/gnomon/alerting/rules"
@@ -50,8 +51,10 @@ type server struct {
 	// fs holds the data folder; nil is the machine's.
 	fs vfs.FS
 
-	reloader        *reloader
-	watcher         *config.Watcher // nil without --config.auto-reload
+	reloader *reloader
+	watcher  *config.Watcher // nil without --config.auto-reload
+	// features are those that the API lists.
+	features        featurelist.Collector
 	targetDiscovery *discovery.Manager
 	alertDiscovery  *discovery.Manager
 	scraper         *scrape.Manager
@@ -67,7 +70,7 @@ type server struct {
 func newServer(opts *options, terminal io.Writer) (*server, error) {
 	s := &server{
 		opts: opts, logger: promslog.New(&opts.log), terminal: terminal,
-		registry: prometheus.NewRegistry(), store: &lateStore{}, opened: make(chan struct{}), replayed: make(chan struct{}),
+		registry: prometheus.NewRegistry(), features: featurelist.NewRegistry(), store: &lateStore{}, opened: make(chan struct{}), replayed: make(chan struct{}),
 	}
 	s.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -107,6 +110,7 @@ func (s *server) buildDiscovery() error {
 		return discovery.New(discovery.Options{
 			Name: name, Logger: s.component("discovery manager " + name),
 			Registerer: s.registry, Metrics: metrics, UpdateInterval: s.opts.discovery.updateInterval,
+			Features: s.features,
 		})
 	}
 	if s.targetDiscovery, err = build("scrape"); err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/prometheus/model/labels"
-	featurelist "github.com/prometheus/prometheus/util/features"
 
 	"github.com/gnomonhq/gnomon/tsdb"
 	"github.com/gnomonhq/gnomon/web"
@@ -17,13 +16,12 @@ import (
 
 func (s *server) buildWeb() (err error) {
 	f := &s.opts.web
-	list := featurelist.NewRegistry()
-	s.parser().RegisterFeatures(list)
+	s.parser().RegisterFeatures(s.features)
 	opts := web.Options{
 		API: api.Options{
 			Engine: apiEngine{s.engine}, Queries: apiQueries{s.engine}, Plans: apiPlans{s.engine}, Storage: s.store, Parser: s.parser(),
 			Targets: apiTargets{s.scraper}, Rules: apiRules{s.rules}, Alertmanagers: apiAlertmanagers{s.notifier},
-			TSDB: s.store, Admin: s.store, Notifications: s.notes, Features: list, Gatherer: s.registry,
+			TSDB: s.store, Admin: s.store, Notifications: s.notes, Features: s.features, Gatherer: s.registry,
 			Config: func() string { return s.reloader.current.Load().String() },
 			Flags:  s.opts.status(),
 			BuildInfo: api.BuildInfo{

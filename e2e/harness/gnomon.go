@@ -33,6 +33,7 @@ type Options struct {
 	Dir    string       // Dir is the working folder; "" for a new one.
 	Config string       // Config is the text of prometheus.yml; "" for no such file.
 	Args   []string     // Args are added to the listen address.
+	Env    []string     // Env is added to the environment, as name=value.
 	Client *http.Client // Client talks to the server; nil for a plain one.
 	TLS    bool         // TLS makes URL begin with https.
 }
@@ -46,14 +47,14 @@ type Gnomon struct {
 	URL     string // URL has no slash at its end.
 	Client  *http.Client
 
-	args []string
+	args, env []string
 }
 
 // NewGnomon prepares the server without starting it, so that a test can put files into
 // its folder first.
 func NewGnomon(t testing.TB, opts Options) *Gnomon {
 	t.Helper()
-	g := &Gnomon{Dir: opts.Dir, Address: FreeAddress(t), Client: opts.Client}
+	g := &Gnomon{Dir: opts.Dir, Address: FreeAddress(t), Client: opts.Client, env: opts.Env}
 	if g.Dir == "" {
 		g.Dir = t.TempDir()
 	}
@@ -86,7 +87,7 @@ func (g *Gnomon) Launch(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Process = Start(t, Spec{Name: "gnomon", Path: path, Args: g.args, Dir: g.Dir})
+	g.Process = Start(t, Spec{Name: "gnomon", Path: path, Args: g.args, Dir: g.Dir, Env: g.env})
 }
 
 // RunGnomon runs a command of the program under test in a folder, waits for its end, and

@@ -32,6 +32,7 @@ type Spec struct {
 	Path string   // Path is the executable.
 	Args []string // Args are its arguments.
 	Dir  string   // Dir is its working folder.
+	Env  []string // Env is added to the environment of the test, as name=value.
 }
 
 // Process is one run of a program. It is killed when the test ends; if the test failed,
@@ -53,6 +54,7 @@ func Start(t testing.TB, spec Spec) *Process {
 	}
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = spec.Dir, log, log
+	cmd.Env = append(os.Environ(), spec.Env...)
 	cmd.SysProcAttr = diesWithTest()
 	err = cmd.Start()
 	if closeErr := log.Close(); err == nil {
