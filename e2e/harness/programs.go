@@ -85,3 +85,20 @@ func run(dir, name string, args ...string) (string, error) {
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
+
+// Programs returns a folder that has gnomon and etcd under these names, to be put on the
+// path.
+func Programs(t testing.TB) string {
+	t.Helper()
+	gnomon, err := gnomonBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, path := range map[string]string{"gnomon": gnomon, "etcd": tool(t, etcdPackage)} {
+		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
