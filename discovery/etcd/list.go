@@ -41,6 +41,11 @@ func (d *Discovery) list(ctx context.Context, client *clientv3.Client, up chan<-
 			return fmt.Errorf("list keys from %q: %w", l.next, err)
 		}
 		snap.add(page)
+		if snap.full() {
+			// What is left would be read to be refused.
+			snap.refuseRest(l.rest)
+			break
+		}
 	}
 	changed := snap.commit(l.rev)
 	d.metrics.listed(d.gauges.config, d.mustList, time.Since(start))
@@ -64,6 +69,8 @@ type lister struct {
 	// rev and cluster are those of the first page; rev is 0 before it.
 	rev     int64
 	cluster uint64
+	// rest is the number of keys behind the last page.
+	rest int
 	// done is set after the last page.
 	done bool
 }
@@ -113,6 +120,7 @@ func (l *lister) take(resp *clientv3.GetResponse, oversize bool) []keyValue {
 		page = append(page, keyValueOf(kv, oversize))
 	}
 	l.done = !resp.More || len(resp.Kvs) == 0
+	l.rest = int(resp.Count) - len(resp.Kvs)
 	if len(resp.Kvs) > 0 {
 		// The next key in byte order after the last one.
 		l.next = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -52,6 +53,54 @@ func TestFollowManyKeys(t *testing.T) {
 	require.Equal(t, 2, updates())
 	require.Equal(t, 1, f.sent("/s/job-1/000001"))
 	require.Equal(t, 1.0, f.lists(relistStart))
+}
+
+// A prefix with far more keys than are wanted is not read to its end, and what is left is
+// counted.
+func TestFollowTooManyKeys(t *testing.T) {
+	t.Parallel()
+	server := newCluster(t, 1, nil)[0]
+	c := server.dial()
+	const n, limit = 20_000, 1_000
+	putMany(t, c, n)
+	cfg := baseConfig(server.client.Host)
+	cfg.MaxKeys, cfg.RefreshInterval = limit, model.Duration(time.Second)
+	f := follow(t, cfg, func(u *tuning) { u.pageSize = 100 })
+	f.awaitUp()
+	require.Len(t, f.targets(), limit)
+	require.EqualValues(t, n-limit, f.d.gauges.refusedKeys.Load())
+	require.Contains(t, f.log.String(), "max_keys=1000 keys=19000 first=/s/job-1/000001")
+
+	// Known keys keep their place when all keys are read again.
+	f.until("read again", func() bool { return f.lists(relistRefresh) >= 1 })
+	require.EqualValues(t, n-limit, f.d.gauges.refusedKeys.Load())
+	require.Len(t, f.targets(), limit)
+	deleteKey(t, c, "/s/job-0/000000")
+	f.until("one more gets in", func() bool { _, ok := f.targets()["/s/job-1/000001"]; return ok })
+}
+
+// A list ends early only if nothing behind can be wanted.
+func TestSnapshotIsFull(t *testing.T) {
+	keys := func(names ...string) (page []keyValue) {
+		for _, name := range names {
+			page = append(page, keyValue{key: name, value: []byte("h:1"), rev: 1, created: 1})
+		}
+		return page
+	}
+	s := newState(&parser{template: &Template{}, maxValueSize: 10}, 2)
+	snap := s.begin()
+	snap.add(keys("b", "c"))
+	require.False(t, snap.full(), "there may be no further key")
+	snap.add(keys("d"))
+	require.True(t, snap.full())
+	snap.refuseRest(5)
+	require.Equal(t, 6, snap.commit(1).overLimit)
+
+	snap = s.begin()
+	snap.add(keys("a", "b"))
+	require.False(t, snap.full(), "c is known and may follow")
+	snap.add(keys("c"))
+	require.True(t, snap.full())
 }
 
 // BenchmarkChange has what one changed key costs among few and many others.

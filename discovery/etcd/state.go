@@ -178,15 +178,18 @@ type snapshot struct {
 	// room is the number of unknown keys that may still be added. Known keys always
 	// have room, wherever they come in the order of keys.
 	room int
-	d    delta
+	// unseen is the number of known keys that have not come yet.
+	unseen int
+	d      delta
 }
 
 // begin starts a snapshot; the one before must have been committed or dropped.
 func (s *state) begin() *snapshot {
 	return &snapshot{
-		s:    s,
-		next: make(map[string]*entry, len(s.keys)),
-		room: s.maxKeys - len(s.keys),
+		s:      s,
+		next:   make(map[string]*entry, len(s.keys)),
+		room:   s.maxKeys - len(s.keys),
+		unseen: len(s.keys),
 	}
 }
 
@@ -200,10 +203,18 @@ func (n *snapshot) add(page []keyValue) {
 				continue
 			}
 			n.room--
+		} else {
+			n.unseen--
 		}
 		n.next[kv.key] = n.s.step(kv, old, &n.d)
 	}
 }
+
+// full reports whether all further keys will be refused, as one was.
+func (n *snapshot) full() bool { return n.room <= 0 && n.unseen == 0 && n.d.overLimit > 0 }
+
+// refuseRest counts keys that are refused unseen.
+func (n *snapshot) refuseRest(keys int) { n.d.overLimit += keys }
 
 // commit makes the snapshot the state, as of rev: keys that it does not hold are gone.
 func (n *snapshot) commit(rev int64) delta {
