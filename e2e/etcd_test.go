@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -108,4 +110,39 @@ func compact(t *testing.T, client *clientv3.Client) {
 	require.NoError(t, err)
 	_, err = client.Compact(ctx, answer.Header.Revision)
 	require.NoError(t, err)
+}
+
+// New targets are scraped within a second of the change and the time to their first slot,
+// while others are not disturbed. The bound of the test is wider, as machines are busy; it
+// says what it measured.
+func TestNewTargetsAreScrapedSoon(t *testing.T) {
+	t.Parallel()
+	const changes = 20
+	etcd, load := harness.StartEtcd(t), harness.StartLoad(t, changes+1, 1)
+	client := etcdClient(t, etcd)
+	register(t, client, "/load/0", load.Address())
+	server := harness.StartGnomon(t, harness.Options{Config: `
+global: {scrape_interval: 250ms, scrape_timeout: 250ms}
+scrape_configs:
+- job_name: load
+  etcd_sd_configs: [{endpoints: ['` + etcd.URL + `'], prefix: /load/, key_template: '/load/{id}'}]
+  relabel_configs:
+  - {source_labels: [__meta_etcd_id], target_label: __param_target}
+  - {source_labels: [__meta_etcd_id], target_label: instance}
+`})
+	waitTargets(t, server, "load", "0")
+
+	var waits []time.Duration
+	for i := 1; i <= changes; i++ {
+		register(t, client, "/load/"+strconv.Itoa(i), load.Address())
+		changed := time.Now()
+		for deadline := changed.Add(soon); load.Scrapes(i) == 0; time.Sleep(5 * time.Millisecond) {
+			require.True(t, time.Now().Before(deadline), "target %d is not scraped", i)
+		}
+		waits = append(waits, time.Since(changed))
+	}
+	slices.Sort(waits)
+	t.Logf("from the change to the first scrape, slots of 250ms included: median %s, slowest of %d %s", waits[changes/2], changes, waits[changes-1])
+	require.Less(t, waits[changes/2], 3*time.Second)
+	require.Greater(t, load.Scrapes(0), int64(changes/4), "the first target is scraped on")
 }
