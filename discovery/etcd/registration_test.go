@@ -86,6 +86,21 @@ func TestRegistrationIsKeptAndRemoved(t *testing.T) {
 	require.Empty(t, leases.Leases, "no lease is left behind")
 }
 
+// A lease that is lost just before the end is no failure to remove the targets.
+func TestRegistrationEndsAfterItsLease(t *testing.T) {
+	t.Parallel()
+	server := newCluster(t, 1, nil)[0]
+	c := server.dial()
+	for range 5 {
+		_, stop := registered(t, registration.Options{Endpoints: []string{server.client.Host}, Key: "/s/a", Targets: []string{"a:1"}})
+		require.Eventually(t, func() bool { return leaseOf(t, c, "/s/a") != 0 }, patience, 5*time.Millisecond)
+		_, err := c.Revoke(bounded(t), leaseOf(t, c, "/s/a"))
+		require.NoError(t, err)
+		require.NoError(t, stop())
+		require.Zero(t, leaseOf(t, c, "/s/a"))
+	}
+}
+
 // A program that dies cannot remove its target; its lease does.
 func TestTargetsEndWithTheirLease(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
@@ -41,7 +42,7 @@ func Run(ctx context.Context, opts Options) error {
 		r := &registration{opts: &opts, value: value}
 		err := r.session(ctx)
 		if ctx.Err() != nil {
-			return err
+			return r.ended
 		}
 		if r.registered {
 			backoff = minBackoff
@@ -69,10 +70,12 @@ type registration struct {
 	lease  clientv3.LeaseID
 	// registered is set once the key was written.
 	registered bool
+	// ended is what went wrong when the lease was given back.
+	ended error
 }
 
-// session connects, registers, and returns why the registration was lost. If ctx ends,
-// it removes the targets and returns what went wrong with that.
+// session connects, registers, and returns why the registration was lost. In the end it
+// removes the targets, as far as they are still there.
 func (r *registration) session(ctx context.Context) (err error) {
 	username, password, err := r.opts.Login()
 	if err != nil {
@@ -89,11 +92,7 @@ func (r *registration) session(ctx context.Context) (err error) {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = r.client.Close() }()
-	defer func() {
-		if ended := r.end(ctx); ctx.Err() != nil {
-			err = ended
-		}
-	}()
+	defer func() { r.ended = r.end(ctx) }()
 	rev, err := r.register(ctx)
 	if err != nil {
 		return err
@@ -156,7 +155,9 @@ func (r *registration) end(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.opts.Timeout)
 	defer cancel()
-	if _, err := r.client.Revoke(ctx, r.lease); err != nil {
+	_, err := r.client.Revoke(ctx, r.lease)
+	// A lease that has ended took the key with it.
+	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return fmt.Errorf("remove key %q: %w; it disappears with its lease within %s", r.opts.Key, err, r.opts.TTL)
 	}
 	return nil
