@@ -44,6 +44,9 @@ type recorder struct {
 	// a warning has said once is not said with every scrape.
 	refusing bool
 
+	// tracking says that the end of series with timestamps is to be marked.
+	tracking bool
+
 	// Of the scrape at hand.
 	added   []storage.Column // columns that its body needed
 	refused int              // series that a limit of the store refused
@@ -80,7 +83,7 @@ func (r *recorder) open(s *settings) error {
 			scheme: s.rules.Scheme, limits: s.rules.Limits, builder: labels.NewBuilder(labels.EmptyLabels()),
 		}
 	}
-	r.rules = s.rules
+	r.rules, r.tracking = s.rules, s.trackTimestamps
 	if r.group != nil {
 		return nil
 	}
@@ -173,6 +176,14 @@ func (r *recorder) SetMetadata(c storage.Column, m metadata.Metadata) {
 func (r *recorder) write(sc *parse.Scrape, t int64, report [syntheticCount]float64, extra, failed bool) error {
 	row := &sc.Row
 	row.T = t
+	if r.tracking {
+		// Series that go on with timestamps of their own have not ended.
+		for _, c := range sc.Moved {
+			if r.live.Has(c) {
+				r.live.Unset(c)
+			}
+		}
+	}
 	r.addSynthetic(row, report, extra)
 	r.current = append(r.current[:0], row.Present...)
 	r.markStale(row)

@@ -50,7 +50,7 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 // recordedBodies returns the bodies of a recording of package parse.
-func recordedBodies(b *testing.B, name string) (bodies [][]byte) {
+func recordedBodies(b testing.TB, name string) (bodies [][]byte) {
 	b.Helper()
 	f, err := os.Open("parse/testdata/" + name + ".rec.zst")
 	require.NoError(b, err)

@@ -29,6 +29,8 @@ func (r *recorder) writeTimed(ctx context.Context, sc *parse.Scrape, s *settings
 	if err := w.write(); err != nil {
 		return errors.Join(err, w.app.Rollback())
 	}
+	// A series that comes without a timestamp now has a sample in the row at t.
+	r.layout.InRow(sc, func(ref storage.SeriesRef) { delete(r.tracked, ref) })
 	endTracked(w.app, r.tracked, w.tracked, t)
 	r.tracked = w.tracked
 	w.tally.report(r.metrics, r.log)
@@ -131,7 +133,7 @@ func (w *timedWriter) append(smp *parse.TimedSample) error {
 	if err != nil {
 		return err
 	}
-	if ref != smp.Ref {
+	if ref != smp.Ref || smp.IsDescribed() {
 		w.r.layout.SetRef(smp, ref)
 		if m, ok := w.r.layout.MetadataOf(smp); ok {
 			_ = w.app.SetMetadata(ref, m)

@@ -54,8 +54,16 @@ type answer struct {
 // start starts a manager with the configuration. It has to be called in a
 // bubble of synctest.
 func start(t *testing.T, yaml string, change ...func(*Options)) *world {
+	store := storagetest.NewModel(0)
+	w := startWith(t, store, yaml, change...)
+	w.store = store
+	return w
+}
+
+// startWith is start with a store that is to be written to only.
+func startWith(t *testing.T, store storage.Writer, yaml string, change ...func(*Options)) *world {
 	w := &world{
-		t: t, store: storagetest.NewModel(0), registry: prometheus.NewRegistry(), logs: &lockedBuffer{},
+		t: t, registry: prometheus.NewRegistry(), logs: &lockedBuffer{},
 		groups: make(chan map[string][]*targetgroup.Group), done: make(chan struct{}),
 		answers: map[string]func(*http.Request) answer{},
 	}
@@ -66,7 +74,6 @@ func start(t *testing.T, yaml string, change ...func(*Options)) *world {
 	for _, f := range change {
 		f(&opts)
 	}
-	store := w.store
 	var err error
 	w.m, err = New(opts, store)
 	require.NoError(t, err)

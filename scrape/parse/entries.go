@@ -21,6 +21,7 @@ type entries struct {
 	s         *Scrape
 	opts      *Options
 	p         textparse.Parser
+	prev      uint32 // line of the sample before
 	family    uint32
 	announced bool // the family is new or has changed
 	key       []byte
@@ -121,8 +122,11 @@ func (x *entries) sample(isHistogram bool) error {
 	}
 	smp.exemplars = x.readExemplars(isHistogram)
 	id, isNew, err := x.s.take(x.l, x.opts, &smp, x)
-	if x.announced && id != start && !isNew {
-		x.s.adopt(x.l, x.opts, id, x)
+	if id != start {
+		x.prev = x.l.link(x.prev, id, isNew)
+		if x.announced && !isNew {
+			x.s.adopt(x.l, x.opts, id, x)
+		}
 	}
 	return err
 }

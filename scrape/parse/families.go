@@ -92,8 +92,8 @@ func (f *Families) Size() int {
 }
 
 // set changes the metadata of the family name and returns its number, and
-// whether it is new or changed. A new family has no series yet that would have to
-// be told, so it is not in changed.
+// whether it is new, has changed, or was not announced by the body before. A new
+// family has no series yet that would have to be told, so it is not in changed.
 func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadata)) (id uint32, news bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -113,6 +113,7 @@ func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadat
 		return id, true
 	}
 	state := &f.list[id]
+	gap := state.lastSeen+1 < scrape
 	state.lastSeen = scrape
 	family := state.family.Value()
 	before := family.Metadata
@@ -122,7 +123,7 @@ func (f *Families) set(name []byte, scrape uint64, change func(*metadata.Metadat
 		f.changed = append(f.changed, id)
 		return id, true
 	}
-	return id, false
+	return id, gap
 }
 
 // get returns the family with the number id.

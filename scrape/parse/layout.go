@@ -116,6 +116,20 @@ func (l *Layout) add(n line) uint32 {
 	return id
 }
 
+// link makes id the line that comes after prev, and returns it. A new line takes
+// over the successor that was expected in its place, since most likely it was
+// inserted; a known line keeps its own. So after an insertion, a removal or a
+// move the chain fits again from the next line on.
+func (l *Layout) link(prev, id uint32, isNew bool) uint32 {
+	if lines := l.lines; lines[prev].next != id {
+		if isNew {
+			lines[id].next = lines[prev].next
+		}
+		lines[prev].next = id
+	}
+	return id
+}
+
 // forget removes a line.
 func (l *Layout) forget(id uint32) {
 	n := &l.lines[id]
@@ -212,6 +226,16 @@ func (l *Layout) SetRef(t *TimedSample, ref storage.SeriesRef) {
 	}
 }
 
+// InRow calls f with the appender's references to the series of which s has a
+// sample in the row.
+func (l *Layout) InRow(s *Scrape, f func(ref storage.SeriesRef)) {
+	for i := range l.sides {
+		if known := &l.sides[i]; known.ref != 0 && known.column != noColumn && s.Row.Has(storage.Column(known.column)) {
+			f(known.ref)
+		}
+	}
+}
+
 // MetadataOf returns the metadata of the family of a series with timestamps, if
 // it is known.
 func (l *Layout) MetadataOf(t *TimedSample) (metadata.Metadata, bool) {
@@ -222,18 +246,16 @@ func (l *Layout) MetadataOf(t *TimedSample) (metadata.Metadata, bool) {
 	return l.families.get(l.sides[n.about].family).Metadata, true
 }
 
-// eachColumn calls f for the series that are known and have a column or had one,
-// with the number of their family, which f may change.
-func (l *Layout) eachColumn(f func(c storage.Column, family *uint32)) {
+// eachSeries calls f for the series that are known, with their column, noColumn if
+// they have none, and the number of their family, which f may change.
+func (l *Layout) eachSeries(f func(column uint32, family *uint32)) {
 	for i := range l.lines {
 		if n := &l.lines[i]; n.column < firstMark {
-			f(storage.Column(n.column), &n.about)
+			f(n.column, &n.about)
 		}
 	}
 	for i := range l.sides {
-		if s := &l.sides[i]; s.column != noColumn {
-			f(storage.Column(s.column), &s.family)
-		}
+		f(l.sides[i].column, &l.sides[i].family)
 	}
 }
 

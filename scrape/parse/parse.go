@@ -96,8 +96,22 @@ func (l *Layout) Commit(s *Scrape, to Columns) error {
 		}
 		s.Row.StartTimes = s.startTimes[:len(s.Row.Values)]
 	}
-	l.tellMetadata(to)
+	l.dropColumns(s)
+	l.tellMetadata(s, to)
 	return nil
+}
+
+// dropColumns forgets the columns of sides that the row has not: the group takes
+// them back, and a series whose samples come without timestamps again gets a new
+// one.
+func (l *Layout) dropColumns(s *Scrape) {
+	s.Moved = s.Moved[:0]
+	for i := range l.sides {
+		if known := &l.sides[i]; known.column != noColumn && !s.Row.Has(storage.Column(known.column)) {
+			s.Moved = append(s.Moved, storage.Column(known.column))
+			known.column = noColumn
+		}
+	}
 }
 
 func byColumn(a, b storage.HistogramSample) int { return int(a.Column) - int(b.Column) }
@@ -185,7 +199,7 @@ func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 	if known.column < firstMark {
 		s.owned.Set(c)
 	}
-	s.put(n.column, &sample{value: n.value, h: n.h, fh: n.fh, start: n.start, exemplars: n.exemplars})
+	s.put(n.column, n.sample())
 	if n.family != 0 {
 		to.SetMetadata(c, l.families.get(n.family).Metadata)
 	}
@@ -214,7 +228,8 @@ func (l *Layout) share(s *Scrape, shared map[uint32]bool) {
 	}
 	for i := range s.fresh {
 		if n := &s.fresh[i]; order[n.line] != 0 && order[n.line] == first[n.column] {
-			s.Row.Values[n.column] = n.value
+			s.remove(n.column)
+			s.put(n.column, n.sample())
 		}
 	}
 }
@@ -271,24 +286,29 @@ func (l *Layout) forgetComments(s *Scrape, families map[uint32]bool) {
 
 // tellMetadata passes on what changed in families, and forgets the families that
 // are gone.
-func (l *Layout) tellMetadata(to Columns) {
+func (l *Layout) tellMetadata(s *Scrape, to Columns) {
 	if len(l.families.changed) > 0 {
 		changed := map[uint32]metadata.Metadata{}
 		for _, id := range l.families.changed {
 			changed[id] = l.families.get(id).Metadata
 		}
 		l.families.changed = l.families.changed[:0]
-		l.eachColumn(func(c storage.Column, family *uint32) {
-			if m, ok := changed[*family]; ok {
-				to.SetMetadata(c, m)
+		l.eachSeries(func(column uint32, family *uint32) {
+			if m, ok := changed[*family]; ok && column != noColumn {
+				to.SetMetadata(storage.Column(column), m)
 			}
 		})
+		for i := range s.Timed {
+			if n := &l.lines[s.Timed[i].line]; n.column == markSide {
+				_, s.Timed[i].described = changed[l.sides[n.about].family]
+			}
+		}
 	}
 	if l.scrapes%familyGrace != 0 {
 		return
 	}
 	if gone := l.families.expire(l.scrapes); len(gone) > 0 {
-		l.eachColumn(func(_ storage.Column, family *uint32) {
+		l.eachSeries(func(_ uint32, family *uint32) {
 			if gone[*family] {
 				*family = 0
 			}

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -81,7 +82,7 @@ func (s *Scrape) takeKnown(l *Layout, opts *Options, id uint32, smp *sample, fro
 		return nil
 	}
 	if ok, err := s.limitBuckets(opts, smp); !ok || err != nil {
-		return err
+		return s.uncount(err)
 	}
 	switch {
 	case smp.timed:
@@ -120,7 +121,7 @@ func (s *Scrape) create(l *Layout, opts *Options, smp *sample, from labeler) (id
 		return start, false, nil
 	}
 	if ok, err := s.limitBuckets(opts, smp); !ok || err != nil {
-		return start, false, err
+		return start, false, s.uncount(err)
 	}
 	family := l.seriesFamily(ls, from.familyID())
 	if smp.timed {
@@ -142,6 +143,10 @@ func newSeries(id uint32, ls labels.Labels, family uint32, smp *sample) NewSerie
 	n := NewSeries{Labels: ls, line: id, family: family, value: smp.value, start: smp.start, h: smp.h, fh: smp.fh}
 	n.exemplars = append(n.exemplars, smp.exemplars...)
 	return n
+}
+
+func (n *NewSeries) sample() *sample {
+	return &sample{value: n.value, h: n.h, fh: n.fh, start: n.start, exemplars: n.exemplars}
 }
 
 // seriesFamily returns the family if the series belongs to it, else 0.
@@ -247,6 +252,16 @@ func (s *Scrape) put(column uint32, smp *sample) {
 	}
 }
 
+// remove takes what put put of a column out of the row.
+func (s *Scrape) remove(column uint32) {
+	c := storage.Column(column)
+	s.Row.Histograms = slices.DeleteFunc(s.Row.Histograms, func(h storage.HistogramSample) bool { return h.Column == c })
+	s.Row.Exemplars = slices.DeleteFunc(s.Row.Exemplars, func(e storage.ExemplarSample) bool { return e.Column == c })
+	if s.starts && int(c) < len(s.startTimes) {
+		s.startTimes[c] = 0
+	}
+}
+
 func (s *Scrape) setStart(c storage.Column, t int64) {
 	if !s.starts {
 		s.starts = true
@@ -273,6 +288,15 @@ func (s *Scrape) limitBuckets(opts *Options, smp *sample) (ok bool, err error) {
 		return false, nil
 	}
 	return true, err
+}
+
+// uncount makes a sample with an error one that was not kept: what is counted of a
+// body that is refused ends before the error.
+func (s *Scrape) uncount(err error) error {
+	if err != nil {
+		s.Kept--
+	}
+	return err
 }
 
 func limitHistogram(opts *Options, h interface{ ReduceResolution(int32) error }, schema *int32, buckets func() int) error {

@@ -53,6 +53,9 @@ type Scrape struct {
 	Row storage.Row
 	// Timed has the samples with timestamps of their own.
 	Timed []TimedSample
+	// Moved has the columns of the series that came with timestamps and came
+	// without in the body before.
+	Moved []storage.Column
 
 	// Total is the number of samples in the body, up to the error if there is
 	// one; Kept is the number of those that relabelling did not drop.
@@ -106,12 +109,15 @@ type TimedSample struct {
 
 	line uint32
 	// ordinal is the number of the sample in the body, from 1.
-	ordinal int
-	isNew   bool
+	ordinal          int
+	isNew, described bool
 }
 
 // IsNew reports whether the body before did not have the series.
 func (t *TimedSample) IsNew() bool { return t.isNew }
+
+// IsDescribed reports whether the body changed the metadata of the family.
+func (t *TimedSample) IsDescribed() bool { return t.described }
 
 // begin readies the buffers for a body of the layout.
 func (s *Scrape) begin(l *Layout) {
@@ -121,7 +127,7 @@ func (s *Scrape) begin(l *Layout) {
 	s.Row.StartTimes = nil
 	s.Row.Histograms = s.Row.Histograms[:0]
 	s.Row.Exemplars = s.Row.Exemplars[:0]
-	s.Timed = s.Timed[:0]
+	s.Timed, s.Moved = s.Timed[:0], s.Moved[:0]
 	s.Total, s.Kept, s.Duplicates, s.SeriesAdded = 0, 0, 0, 0
 	s.seen = s.seen[:0].Grow(len(l.lines))
 	s.sideCols = s.sideCols[:0].Grow(l.width)

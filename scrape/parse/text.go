@@ -220,7 +220,7 @@ func (x *text) plain(id uint32, value int) (done bool, err error) {
 func (x *text) sample(smp *sample) error {
 	id, isNew, err := x.s.take(x.l, x.opts, smp, x)
 	if id != start {
-		x.link(id, isNew)
+		x.prev = x.l.link(x.prev, id, isNew)
 		if x.announced && !isNew {
 			x.s.adopt(x.l, x.opts, id, x)
 		}
@@ -248,20 +248,6 @@ func (x *text) exposedLabels() labels.Labels {
 }
 
 func (x *text) familyID() uint32 { return x.family }
-
-// link makes id the line that comes after the one before. A new line takes over
-// the successor that was expected in its place, since most likely it was
-// inserted; a known line keeps its own. So after an insertion, a removal or a
-// move the chain fits again from the next line on.
-func (x *text) link(id uint32, isNew bool) {
-	if lines := x.l.lines; lines[x.prev].next != id {
-		if isNew {
-			lines[id].next = lines[x.prev].next
-		}
-		lines[x.prev].next = id
-	}
-	x.prev = id
-}
 
 // comments takes the comment lines at pos, as far as they are about one family:
 // they are one line of the layout. It returns false if the first of them is not
@@ -305,7 +291,7 @@ func (x *text) takeComments(block []comment) {
 	}
 	x.announce(&x.l.lines[id])
 	x.announced = isNew
-	x.link(id, isNew)
+	x.prev = x.l.link(x.prev, id, isNew)
 	x.s.mark(id)
 	x.pos = end
 }
