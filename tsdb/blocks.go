@@ -17,6 +17,7 @@ import (
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/tsdb/block"
+	"github.com/gnomonhq/gnomon/tsdb/head"
 	"github.com/gnomonhq/gnomon/tsdb/index"
 )
 
@@ -32,6 +33,8 @@ type blockSet struct {
 	list atomic.Pointer[blockList]
 
 	older olderCache
+	// changes is told of what is deleted, and of what comes from elsewhere.
+	changes *head.Changes
 
 	mu sync.RWMutex
 	// The following are guarded by mu.
@@ -51,8 +54,8 @@ type deletion struct {
 	matchers   []*labels.Matcher
 }
 
-func newBlockSet(fsys vfs.FS, dir string, logger *slog.Logger) *blockSet {
-	s := &blockSet{fs: fsys, dir: dir, logger: logger, cutTo: noTime, broken: map[ulid.ULID]struct{}{}}
+func newBlockSet(fsys vfs.FS, dir string, logger *slog.Logger, changes *head.Changes) *blockSet {
+	s := &blockSet{changes: changes, fs: fsys, dir: dir, logger: logger, cutTo: noTime, broken: map[ulid.ULID]struct{}{}}
 	s.list.Store(newBlockList(nil))
 	return s
 }
@@ -93,6 +96,7 @@ func (s *blockSet) scanDisk() error {
 		known[r.Meta().ULID] = r
 	}
 	var list []*block.Reader
+	least := int64(math.MaxInt64)
 	for _, id := range ids {
 		r := known[id]
 		if r == nil {
@@ -107,6 +111,7 @@ func (s *blockSet) scanDisk() error {
 				errs = append(errs, fmt.Errorf("open block %s: %w", id, err))
 				continue
 			}
+			least = min(least, r.Meta().MinTime)
 		}
 		delete(known, id)
 		list = append(list, r)
@@ -126,9 +131,14 @@ func (s *blockSet) scanDisk() error {
 			kept = append(kept, r)
 		}
 	}
+	for _, r := range known {
+		least = min(least, r.Meta().MinTime)
+	}
+	s.changes.Note(least)
 	s.mu.Lock()
 	s.list.Store(newBlockList(kept))
 	s.mu.Unlock()
+	s.changes.Note(least)
 	for _, r := range known {
 		r.Close()
 	}
@@ -222,9 +232,15 @@ func (s *blockSet) discard(open []*block.Reader, ids []ulid.ULID) error {
 
 // drop takes blocks out and removes them.
 func (s *blockSet) drop(old []*block.Reader) error {
+	least := int64(math.MaxInt64)
+	for _, r := range old {
+		least = min(least, r.Meta().MinTime)
+	}
+	s.changes.Note(least)
 	s.mu.Lock()
 	s.replaceLocked(old, nil)
 	s.mu.Unlock()
+	s.changes.Note(least)
 	return s.remove(old)
 }
 
@@ -239,6 +255,8 @@ func (s *blockSet) refresh() {
 // for queriers.
 func (s *blockSet) delete(ctx context.Context, mint, maxt int64, ms []*labels.Matcher, fromHead func() error) error {
 	d := deletion{mint, maxt, ms}
+	s.changes.Note(mint)
+	defer s.changes.Note(mint) // when mu is not held any more
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.writing > 0 {

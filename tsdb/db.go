@@ -66,6 +66,8 @@ type DB struct {
 	// unrollable are rollups that met a damaged block.
 	unrollable []rollup.Job
 
+	changes *head.Changes
+
 	// staleSeries is how many series of the head were stale at the last look.
 	staleSeries atomic.Int64
 	// postponedJobs is how much of the maintenance failed and is to be tried again.
@@ -80,7 +82,10 @@ type DB struct {
 	closed atomic.Bool
 }
 
-var _ storage.Store = (*DB)(nil)
+var (
+	_ storage.Store         = (*DB)(nil)
+	_ storage.ChangeTracker = (*DB)(nil)
+)
 
 // Open opens the database in a folder, made if it is missing, and reads its
 // log. It fails if another process has the folder open. Close ends it.
@@ -92,7 +97,7 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 	if err := vfs.MkdirAllSync(opts.FS, dir); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := &DB{opts: opts, dir: dir, started: opts.Now(), retries: retries{}, uncut: noTime}
+	db := &DB{opts: opts, dir: dir, started: opts.Now(), retries: retries{}, uncut: noTime, changes: head.NewChanges()}
 	db.reloadable.Store(&opts.Reloadable)
 	if !opts.NoLockfile {
 		lock, err := lockFolder(opts.FS, dir)
@@ -117,7 +122,7 @@ func (db *DB) load(ctx context.Context) error {
 	if err := block.RemoveTemporary(db.opts.FS, db.dir); err != nil {
 		return err
 	}
-	db.blocks = newBlockSet(db.opts.FS, db.dir, db.opts.Logger)
+	db.blocks = newBlockSet(db.opts.FS, db.dir, db.opts.Logger, db.changes)
 	db.metrics = newMetrics(db, db.opts.Registerer)
 	if err := db.openHead(ctx); err != nil {
 		db.metrics.unregister()
@@ -145,7 +150,7 @@ func (db *DB) openHead(ctx context.Context) error {
 	h, err := head.Open(head.Options{
 		Logger: db.opts.Logger, Registerer: db.opts.Registerer,
 		FS: db.opts.FS, Dir: filepath.Join(db.dir, walDir),
-		WAL: db.walOptions(), Older: db.blocks, Settings: db.settings(),
+		WAL: db.walOptions(), Older: db.blocks, Changes: db.changes, Settings: db.settings(),
 		OnReplay:   func(s head.ReplayStatus) { db.reportReplay(s, first, last) },
 		Background: db.opts.ReplayInBackground,
 	})
@@ -262,6 +267,11 @@ func checkDeletion(ms []*labels.Matcher) error {
 // WaitReplayed waits until all of the log has been read: see
 // Options.ReplayInBackground. It fails if the database is closed before.
 func (db *DB) WaitReplayed(ctx context.Context) error { return db.head.WaitReplayed(ctx) }
+
+// ChangedSince implements storage.ChangeTracker.
+func (db *DB) ChangedSince(mark storage.Mark) (now storage.Mark, least int64) {
+	return db.changes.Since(mark)
+}
 
 // StartTime returns when the database was opened.
 func (db *DB) StartTime() time.Time { return db.started }

@@ -118,6 +118,8 @@ func (db *DB) expireSeries(ctx context.Context) error {
 		ends := db.expiryEnds(r, newest, meta.MaxTime)
 		before := db.expired[meta.ULID]
 		if before.settings != r || !slices.Equal(before.ends, ends) {
+			db.changes.Note(meta.MinTime)
+			defer db.changes.Note(meta.MinTime)
 			if err := db.expireFrom(ctx, b, r, ends); err != nil {
 				db.expired = nil
 				return fmt.Errorf("retention rules: block %s: %w", meta.ULID, err)

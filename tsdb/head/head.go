@@ -38,6 +38,8 @@ type Options struct {
 	WAL wal.Options
 	// Older answers for samples in blocks; nil is none.
 	Older Older
+	// Changes is told of what is appended; nil is nobody.
+	Changes *Changes
 	// OnReplay is told of the progress of reading the log, by Open and by the
 	// background; nil is not.
 	OnReplay func(ReplayStatus)
@@ -123,6 +125,9 @@ func (noOlder) At(labels.Labels, int64) (batch.Sample, bool, error) {
 func Open(opts Options) (*Head, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Changes == nil {
+		opts.Changes = NewChanges()
 	}
 	h := &Head{opts: opts, reg: newRegistry(), txns: newTransactions(), older: opts.Older}
 	if h.older == nil {

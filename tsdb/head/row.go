@@ -238,7 +238,9 @@ func (g *group) appendInOrderLocked(a *rowAppend, r *storage.Row) error {
 	}
 	g.clearPendingLocked()
 	changed, before := g.enc.Changed()
+	g.head.opts.Changes.Note(r.T)
 	g.publishLocked(out, whole, a.floats, g.enc.Latest(), changed, before)
+	g.head.opts.Changes.Note(r.T)
 	if w := g.rmu.window; len(w.times) > 0 {
 		g.latest = latestRow{w, len(w.times)}
 	}

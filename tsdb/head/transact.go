@@ -97,7 +97,9 @@ func (h *Head) transact(items []looseItem, fresh []*series, more func(*wal.Batch
 	if err != nil {
 		t.takeBack()
 	}
+	h.opts.Changes.Note(t.low)
 	h.txns.end(t.turn.txn, err != nil, t.same > 0)
+	h.opts.Changes.Note(t.low)
 	if err != nil {
 		return nil, err
 	}
