@@ -46,6 +46,9 @@ type Options struct {
 	// MaxMemory and MaxMemoryTotal are what a query, and all of them together, may
 	// have in memory, bytes, as exec.Memory counts. 0 is no limit.
 	MaxMemory, MaxMemoryTotal int64
+	// ResultCacheBytes is how much memory the results of range queries are kept in, to
+	// be used again; 0 keeps none. It needs a store that is a storage.ChangeTracker.
+	ResultCacheBytes int64
 	// DefaultSubqueryInterval returns the step, in milliseconds, of a subquery
 	// that names none. nil is one minute.
 	DefaultSubqueryInterval func(rangeMillis int64) int64
@@ -92,6 +95,8 @@ type QueryOptions struct {
 	// PerStepStats asks for statistics of each step; it needs the engine's
 	// PerStepStats.
 	PerStepStats bool
+	// NoCache evaluates all steps, whatever is known of them, and keeps nothing.
+	NoCache bool
 	// Class says how urgent the query is, and Origin what asked it.
 	Class  Class
 	Origin Origin

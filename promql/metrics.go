@@ -22,6 +22,8 @@ type metrics struct {
 	// By the limit: that of a query, or that of all.
 	overBudget *prometheus.CounterVec
 	peakBytes  prometheus.Histogram
+	// By whether the cache of results had steps of the query.
+	cacheUse *prometheus.CounterVec
 }
 
 // slice is a part of the time of a query.
@@ -32,7 +34,7 @@ func (s slice) observe(d time.Duration) {
 	s.histogram.Observe(d.Seconds())
 }
 
-func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.TotalMemory) *metrics {
+func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.TotalMemory, results *resultCache) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "prometheus_engine_" + name, Help: help})
 	}
@@ -81,10 +83,16 @@ func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.Total
 	m.peakBytes = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "gnomon_query_peak_bytes", Help: "The most memory that a query held at once.", Buckets: prometheus.ExponentialBuckets(16<<10, 16, 6),
 	})
+	m.cacheUse = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gnomon_query_result_cache_total", Help: "Range queries that the cache of results is for, by whether it had steps of them.",
+	}, []string{"outcome"})
+	m.cacheUse.WithLabelValues(cacheHit)
+	m.cacheUse.WithLabelValues(cacheMiss)
+	cached := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gnomon_query_result_cache_bytes", Help: "Memory of the cache of results."}, func() float64 { return float64(results.held()) })
 	used := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gnomon_query_memory_bytes", Help: "Memory that queries hold."}, func() float64 { return float64(memory.Used()) })
 	if reg != nil {
 		reg.MustRegister(m.queries, m.concurrentMax, m.logEnabled, m.logFailures, m.samples, m.samplesRead, summary, histogram,
-			m.waiting, m.refused, m.waitTime, m.overBudget, m.peakBytes, used)
+			m.waiting, m.refused, m.waitTime, m.overBudget, m.peakBytes, used, m.cacheUse, cached)
 	}
 	return m
 }
@@ -94,6 +102,14 @@ const (
 	limitQuery = "query"
 	limitTotal = "total"
 )
+
+// What the cache of results is for a query.
+const (
+	cacheHit  = "hit"
+	cacheMiss = "miss"
+)
+
+func (m *metrics) cached(outcome string) { m.cacheUse.WithLabelValues(outcome).Inc() }
 
 // over counts a query that needed too much memory.
 func (m *metrics) over(total bool) {

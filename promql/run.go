@@ -26,6 +26,7 @@ type Engine struct {
 	places  *places
 	running runningQueries
 	memory  *exec.TotalMemory
+	results *resultCache // nil if results are not kept
 
 	log struct {
 		sync.RWMutex
@@ -40,7 +41,8 @@ type Engine struct {
 func New(opts Options, store storage.Queryable) *Engine {
 	opts = opts.withDefaults()
 	e := &Engine{opts: opts, store: store, tracker: &tracker{max: opts.MaxConcurrency, logger: opts.Logger}, memory: exec.NewTotalMemory(opts.MaxMemoryTotal)}
-	e.metrics = newMetrics(opts.Registerer, opts.MaxConcurrency, e.memory)
+	e.results = newResultCache(opts.ResultCacheBytes)
+	e.metrics = newMetrics(opts.Registerer, opts.MaxConcurrency, e.memory, e.results)
 	e.places = newPlaces(opts.MaxConcurrency, opts.MaxWaiting, e.metrics)
 	return e
 }
@@ -120,7 +122,7 @@ func (e *Engine) runPlaced(ctx context.Context, p *plan.Plan, expr string, times
 	e.running.placed(q)
 	e.tracker.insert(place, expr)
 	defer e.tracker.remove(place)
-	res, err := e.runRolled(ctx, p, expr, times, opts, q.memory, s)
+	res, err := e.runCached(ctx, p, expr, times, opts, q.memory, s)
 	s.PeakBytes = q.memory.Peak()
 	if over := (*exec.OverBudgetError)(nil); errors.As(err, &over) {
 		e.metrics.over(over.Total)

@@ -31,6 +31,8 @@ func (t Times) Steps() int {
 type Plan struct {
 	Root  Node
 	Times Times
+	// usesEnds says that something was worked out from the first or the last step.
+	usesEnds bool
 }
 
 // Build makes a plan of an expression that was parsed and type-checked.
@@ -40,7 +42,7 @@ func Build(expr parser.Expr, times Times) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Root: root, Times: times}
+	p := &Plan{Root: root, Times: times, usesEnds: c.usesEnds}
 	markStatistics(p.Root, statisticsUse{})
 	markLabels(p.Root)
 	p.Root = wrapInvariant(p.Root)
@@ -54,6 +56,13 @@ type converter struct {
 	// positions has those that the syntax tree works out from what is below, which
 	// would take a walk down the tree at each node.
 	positions map[parser.Expr]posrange.PositionRange
+	usesEnds  bool
+}
+
+// duration is Times.duration.
+func (c *converter) duration(expr *parser.DurationExpr, literal time.Duration, offset bool) (time.Duration, error) {
+	c.usesEnds = c.usesEnds || usesRange(expr)
+	return c.times.duration(expr, literal, offset)
 }
 
 // position returns where an expression stands. That of what is below is known.
@@ -149,6 +158,7 @@ func (c *converter) aggregate(e *parser.AggregateExpr) (Node, error) {
 
 func (c *converter) call(e *parser.Call) (Node, error) {
 	if v, ok := c.times.contextValue(e.Func.Name); ok {
+		c.usesEnds = c.usesEnds || e.Func.Name != "step"
 		return &Number{Value: v, Pos: e.PosRange}, nil
 	}
 	call := &Call{Name: e.Func.Name, Args: make([]Node, len(e.Args)), Returns: e.Func.ReturnType, Pos: e.PosRange}
@@ -162,7 +172,7 @@ func (c *converter) call(e *parser.Call) (Node, error) {
 }
 
 func (c *converter) selector(e *parser.VectorSelector) (*Selector, error) {
-	offset, err := c.times.duration(e.OriginalOffsetExpr, e.OriginalOffset, true)
+	offset, err := c.duration(e.OriginalOffsetExpr, e.OriginalOffset, true)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +183,7 @@ func (c *converter) selector(e *parser.VectorSelector) (*Selector, error) {
 }
 
 func (c *converter) window(e *parser.MatrixSelector) (Node, error) {
-	length, err := c.times.duration(e.RangeExpr, e.Range, false)
+	length, err := c.duration(e.RangeExpr, e.Range, false)
 	if err != nil {
 		return nil, err
 	}
@@ -185,15 +195,15 @@ func (c *converter) window(e *parser.MatrixSelector) (Node, error) {
 }
 
 func (c *converter) subquery(e *parser.SubqueryExpr) (Node, error) {
-	offset, err := c.times.duration(e.OriginalOffsetExpr, e.OriginalOffset, true)
+	offset, err := c.duration(e.OriginalOffsetExpr, e.OriginalOffset, true)
 	if err != nil {
 		return nil, err
 	}
-	step, err := c.times.duration(e.StepExpr, e.Step, false)
+	step, err := c.duration(e.StepExpr, e.Step, false)
 	if err != nil {
 		return nil, err
 	}
-	length, err := c.times.duration(e.RangeExpr, e.Range, false)
+	length, err := c.duration(e.RangeExpr, e.Range, false)
 	if err != nil {
 		return nil, err
 	}

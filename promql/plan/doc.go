@@ -13,6 +13,6 @@
 //   - projection.go: selectors say which labels of their series are used;
 //   - invariant.go: what has one value at all steps is evaluated once.
 //
-// [Bounds] says which samples a plan needs. A plan is not changed once it is
+// [Plan.Piecewise] says whether steps may be evaluated apart from others. [Bounds] says which samples a plan needs. A plan is not changed once it is
 // built, and may be run any number of times, by one query at a time.
 package plan
