@@ -37,7 +37,10 @@ func (e *Engine) cachedQuery(p *plan.Plan, expr string, times plan.Times, opts Q
 	last := first + int64(times.Steps()-1)*step
 	return &cachedQuery{
 		Engine: e, changes: changes, first: first, last: last,
-		key:   cacheKey{expr: expr, step: step, phase: ((first % step) + step) % step, lookback: e.lookback(opts).Milliseconds()},
+		key: cacheKey{
+			expr: expr, step: step, phase: first - floorTo(first, step), lookback: e.lookback(opts).Milliseconds(),
+			subquery: e.opts.DefaultSubqueryInterval(0),
+		},
 		reach: max(0, p.Bounds(e.lookback(opts)).Maxt-times.End.UnixMilli()),
 	}
 }
@@ -53,7 +56,7 @@ func (e *Engine) runCached(ctx context.Context, p *plan.Plan, expr string, times
 	if known == nil {
 		e.metrics.cached(cacheMiss)
 		res, err := e.runRolled(ctx, p, expr, times, opts, memory, s)
-		if err == nil && len(res.Annotations) == 0 {
+		if err == nil && len(res.Annotations) == 0 && e.results.fits(res.Matrix) {
 			e.results.put(&cachedResult{key: q.key, first: q.first, last: q.last, mark: mark, series: joinSeries([][]Series{res.Matrix})})
 		}
 		return res, err

@@ -27,6 +27,8 @@ type resultCache struct {
 type cacheKey struct {
 	expr                  string
 	step, phase, lookback int64
+	// subquery is the default step of subqueries, which a reload may change.
+	subquery int64
 }
 
 // cachedResult is the series at the steps from first to last, which is not changed
@@ -59,10 +61,13 @@ func (c *resultCache) get(key cacheKey) *cachedResult {
 	return e.Value.(*cachedResult)
 }
 
-// put adds an entry, in place of the one with the same key. An entry that would
-// take more than a quarter of the room is not kept.
+// fits reports whether an entry of the series may be kept: it takes a quarter of the
+// room at most.
+func (c *resultCache) fits(series []Series) bool { return sizeOf(series) <= c.maxBytes/4 }
+
+// put adds an entry, in place of the one with the same key, unless it is too large.
 func (c *resultCache) put(r *cachedResult) {
-	r.bytes = r.size()
+	r.bytes = 256 + int64(len(r.key.expr)) + sizeOf(r.series)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[r.key]; e != nil {
@@ -94,12 +99,11 @@ func (c *resultCache) held() int64 {
 	return c.bytes
 }
 
-// size returns about how much memory the entry takes, bytes.
-func (r *cachedResult) size() int64 {
-	n := int64(256 + len(r.key.expr))
-	for i := range r.series {
-		s := &r.series[i]
-		n += 96 + int64(s.Metric.ByteSize()) + 16*int64(cap(s.Floats)+cap(s.Histograms))
+// sizeOf returns about how much memory series take, bytes.
+func sizeOf(series []Series) (n int64) {
+	for i := range series {
+		s := &series[i]
+		n += 96 + int64(s.Metric.ByteSize()) + 16*int64(len(s.Floats)+len(s.Histograms))
 		for _, h := range s.Histograms {
 			n += 200 + 8*int64(len(h.H.PositiveBuckets)+len(h.H.NegativeBuckets)+len(h.H.PositiveSpans)+len(h.H.NegativeSpans)+len(h.H.CustomValues))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gnomonhq/gnomon/internal/vfs"
+	"github.com/gnomonhq/gnomon/promql/exec"
 	"github.com/gnomonhq/gnomon/storage"
 	"github.com/gnomonhq/gnomon/tsdb"
 )
@@ -57,7 +59,11 @@ func TestCachedAnswersAreCurrent(t *testing.T) {
 					d.start = d.start.Add(time.Duration(r.IntN(60)-50) * step)
 				}
 				asked++
-				what := d.ask(e).difference(d.ask(uncached{e}), rounding)
+				cached, want := d.ask(e), d.ask(uncached{e})
+				if strings.HasPrefix(want.err, exec.ErrTooManySamples.Error()) {
+					continue // a limit is for what is evaluated
+				}
+				what := cached.difference(want, rounding)
 				require.Empty(t, what, "seed %d: %s", seed, d)
 			}
 		}

@@ -25,7 +25,7 @@ func (e apiEngine) Range(ctx context.Context, expr string, start, end time.Time,
 
 func queryOptions(opts api.QueryOptions) promql.QueryOptions {
 	out := promql.QueryOptions{
-		LookbackDelta: opts.LookbackDelta, PerStepStats: opts.PerStepStats,
+		LookbackDelta: opts.LookbackDelta, PerStepStats: opts.PerStepStats, NoCache: opts.NoCache,
 		Origin: promql.Origin{ClientIP: opts.Origin.ClientIP, Method: opts.Origin.Method, Path: opts.Origin.Path},
 	}
 	if opts.Dashboard {

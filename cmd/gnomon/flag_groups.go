@@ -115,6 +115,8 @@ func (o *options) registerQuery(app *kingpin.Application) {
 		PlaceHolder("<bytes>").BytesVar(&q.maxMemory)
 	app.Flag("query.max-memory-total", "Largest memory of all queries together; what needs more than is left fails. A quarter of GOMEMLIMIT, or of the machine's memory, if it is not given.").
 		PlaceHolder("<bytes>").BytesVar(&q.maxMemoryTotal)
+	app.Flag("query.result-cache-size", "Memory for the results of range queries, of which the same query takes what still holds when it is asked again; 0 keeps none. The parameter nocache=1 passes it by.").
+		Default("64MB").BytesVar(&q.resultCache)
 	duration(app.Flag("scrape.discovery-reload-interval", "Longest time for which changes of targets are gathered.").
 		Hidden().Default("5s"), &o.discovery.updateInterval)
 	app.Flag("scrape.adjust-timestamps", "Move the timestamp of a scrape to its slot in the schedule if it began close to it.").

@@ -127,6 +127,8 @@ type queryFlags struct {
 	maxSamples     int
 	// maxMemory and maxMemoryTotal are 0 if they are not given.
 	maxMemory, maxMemoryTotal units.Base2Bytes
+	// resultCache is how much of results is kept.
+	resultCache units.Base2Bytes
 }
 
 type runtimeFlags struct {

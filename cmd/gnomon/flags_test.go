@@ -83,7 +83,7 @@ func TestFlagsOfPrometheus(t *testing.T) {
 		require.Contains(t, ours, name, "a flag of Prometheus is missing")
 	}
 	added := []string{"storage.tsdb.wal-sync", "storage.tsdb.wal-checkpoint-size", "storage.tsdb.reserved-space",
-		"query.max-waiting", "query.max-memory", "query.max-memory-total"}
+		"query.max-waiting", "query.max-memory", "query.max-memory-total", "query.result-cache-size"}
 	for name := range ours {
 		require.True(t, slices.Contains(upstream, name) || slices.Contains(added, name), "%s is neither Prometheus's nor known as ours", name)
 	}
@@ -150,7 +150,7 @@ func TestOptionsDefaults(t *testing.T) {
 	require.Equal(t, storageFlags{path: "data/", minBlockDuration: 2 * time.Hour, walSync: tsdb.WALSync{Interval: time.Second}, walCompression: true}, o.storage)
 	require.Equal(t, rulesFlags{outageTolerance: time.Hour, forGracePeriod: 10 * time.Minute, resendDelay: time.Minute, maxConcurrentEvals: 4}, o.rules)
 	require.Equal(t, notifyFlags{queueCapacity: 10000, batchSize: 256, drainOnShutdown: true}, o.notify)
-	require.Equal(t, queryFlags{lookbackDelta: 5 * time.Minute, timeout: 2 * time.Minute, maxConcurrency: 20, maxWaiting: 1024, maxSamples: 50_000_000}, o.query)
+	require.Equal(t, queryFlags{lookbackDelta: 5 * time.Minute, timeout: 2 * time.Minute, maxConcurrency: 20, maxWaiting: 1024, resultCache: 64 << 20, maxSamples: 50_000_000}, o.query)
 	require.Equal(t, runtimeFlags{autoMaxProcs: true, autoMemLimit: true, memLimitRatio: 0.9}, o.runtime)
 	require.Equal(t, 5*time.Second, o.discovery.updateInterval)
 	require.Equal(t, featureSet{}, o.features)

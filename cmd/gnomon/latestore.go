@@ -19,6 +19,11 @@ import (
 // database has been opened.
 var errStoreNotOpen = errors.New("the database is not open yet")
 
+var (
+	_ storage.RollupQueryable = (*lateStore)(nil)
+	_ storage.ChangeTracker   = (*lateStore)(nil)
+)
+
 // lateStore is the database to everything that is built before it is opened:
 // opening reads what series the log has, and the server answers meanwhile. Calls
 // fail until set was called.
@@ -59,6 +64,15 @@ func (l *lateStore) SamplesGone() int64 {
 		return math.MinInt64
 	}
 	return db.SamplesGone()
+}
+
+// ChangedSince tells what has changed since a mark.
+func (l *lateStore) ChangedSince(mark storage.Mark) (now storage.Mark, least int64) {
+	db, err := l.get()
+	if err != nil {
+		return 0, math.MinInt64
+	}
+	return db.ChangedSince(mark)
 }
 
 // OpenGroup makes a group.

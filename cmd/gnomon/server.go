@@ -128,7 +128,7 @@ func (s *server) buildQueries() error {
 		Logger: s.component("query engine"), Registerer: s.registry, Parser: s.parser(),
 		LookbackDelta: s.opts.query.lookbackDelta, Timeout: s.opts.query.timeout,
 		MaxSamples: s.opts.query.maxSamples, MaxConcurrency: s.opts.query.maxConcurrency, MaxWaiting: s.opts.query.maxWaiting,
-		MaxMemory: perQuery, MaxMemoryTotal: total,
+		MaxMemory: perQuery, MaxMemoryTotal: total, ResultCacheBytes: int64(s.opts.query.resultCache),
 		DefaultSubqueryInterval: func(int64) int64 {
 			return time.Duration(s.reloader.current.Load().Prometheus.GlobalConfig.EvaluationInterval).Milliseconds()
 		},

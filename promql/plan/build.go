@@ -158,7 +158,7 @@ func (c *converter) aggregate(e *parser.AggregateExpr) (Node, error) {
 
 func (c *converter) call(e *parser.Call) (Node, error) {
 	if v, ok := c.times.contextValue(e.Func.Name); ok {
-		c.usesEnds = c.usesEnds || e.Func.Name != "step"
+		c.usesEnds = true // step() too: it is 0 if there is one step
 		return &Number{Value: v, Pos: e.PosRange}, nil
 	}
 	call := &Call{Name: e.Func.Name, Args: make([]Node, len(e.Args)), Returns: e.Func.ReturnType, Pos: e.PosRange}

@@ -16,7 +16,7 @@ func TestPiecewise(t *testing.T) {
 		`sum by (job) (rate(up[5m] offset -1m))`: true,
 		`max_over_time(rate(a[1m])[5m:1m])`:      true,
 		`a / on (x) b > 3`:                       true,
-		`a * step()`:                             true,
+		`a * step()`:                             false,
 		`rate(a[step()])`:                        true,
 		`rate(a[range()])`:                       false,
 		`rate(a[range() * 2])`:                   false,

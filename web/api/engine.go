@@ -35,6 +35,8 @@ type QueryOptions struct {
 	// PerStepStats asks for the statistics of each step, if the engine has
 	// them.
 	PerStepStats bool
+	// NoCache says to evaluate all steps, also those whose values are known.
+	NoCache bool
 	// Dashboard says that a dashboard asks, which is more urgent than a person.
 	Dashboard bool
 	// Origin says where the query came from, for the query log.

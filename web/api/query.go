@@ -123,6 +123,12 @@ func queryContext(r *http.Request) (context.Context, context.CancelFunc, error) 
 
 func queryOptions(r *http.Request) (QueryOptions, error) {
 	opts := QueryOptions{PerStepStats: r.Form.Get("stats") == "all", Origin: origin(r), Dashboard: r.Header.Get(dashboardHeader) != ""}
+	if s := r.Form.Get("nocache"); s != "" {
+		var err error
+		if opts.NoCache, err = strconv.ParseBool(s); err != nil {
+			return opts, invalidParam("nocache", fmt.Errorf("unable to parse boolean: %w", err))
+		}
+	}
 	if s := r.Form.Get("lookback_delta"); s != "" {
 		d, err := parseDuration(s)
 		if err != nil {
