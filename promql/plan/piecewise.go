@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -43,17 +41,7 @@ func (p *Plan) Piecewise() bool {
 	return ok && selectors > 0
 }
 
-func (n *Selector) piecewise() bool {
-	if n.At != nil {
-		return false
-	}
-	for _, m := range n.Matchers {
-		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value != "" {
-			return true
-		}
-	}
-	return false
-}
+func (n *Selector) piecewise() bool { return n.At == nil && pinsName(n) }
 
 // usesRange reports whether a duration expression mentions range().
 func usesRange(e *parser.DurationExpr) bool {
