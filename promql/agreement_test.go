@@ -16,6 +16,7 @@ func TestAgreesWithOracle(t *testing.T) {
 	fillDays(t, db, rng, 2.3, testMinute)
 	opts := scriptOptions()
 	opts.UseStartTimestamps, opts.MaxSamples = false, 0
+	opts.asWritten = true // so that samples are counted likewise
 	store := samplesOnly{db}
 	ours, theirs := newTestEngine(t, store, func(o *Options) { *o = opts }), newOracle(opts, store)
 	for range 300 {

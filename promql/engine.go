@@ -43,6 +43,8 @@ type Options struct {
 	Workers int
 	// spreadAfter is exec.Options.SpreadAfter, for tests.
 	spreadAfter int
+	// asWritten is plan.Options.AsWritten, for tests.
+	asWritten bool
 	// MaxMemory and MaxMemoryTotal are what a query, and all of them together, may
 	// have in memory, bytes, as exec.Memory counts. 0 is no limit.
 	MaxMemory, MaxMemoryTotal int64

@@ -163,7 +163,7 @@ func (e *Engine) prepare(expr string, times plan.Times) (*plan.Plan, error) {
 	if t := parsed.Type(); times.Step != 0 && t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
 		return nil, &QueryError{Kind: ErrParse, Err: fmt.Errorf("invalid expression type %q for range query, must be Scalar or instant Vector", parser.DocumentedType(t))}
 	}
-	p, err := plan.Build(parsed, times)
+	p, err := plan.Build(parsed, times, plan.Options{TypeLabels: e.opts.TypeAndUnitLabels, AsWritten: e.opts.asWritten})
 	if err != nil {
 		return nil, &QueryError{Kind: ErrParse, Err: err}
 	}

@@ -35,14 +35,25 @@ type Plan struct {
 	usesEnds bool
 }
 
+// Options change what plans are made.
+type Options struct {
+	// TypeLabels says that the labels of type and unit go with the name.
+	TypeLabels bool
+	// AsWritten has all read that the expression names, also what cannot matter.
+	AsWritten bool
+}
+
 // Build makes a plan of an expression that was parsed and type-checked.
-func Build(expr parser.Expr, times Times) (*Plan, error) {
+func Build(expr parser.Expr, times Times, opts Options) (*Plan, error) {
 	c := converter{times: times}
 	root, err := c.convert(expr)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Root: root, Times: times, usesEnds: c.usesEnds}
+	if !opts.AsWritten && !opts.TypeLabels {
+		propagateMatchers(p.Root) // series whose types differ may become the same
+	}
 	markStatistics(p.Root, statisticsUse{})
 	markLabels(p.Root)
 	p.Root = wrapInvariant(p.Root)

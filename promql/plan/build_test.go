@@ -30,10 +30,10 @@ func TestBuildLeavesTheTreeAlone(t *testing.T) {
 	parsed, err := testParser.ParseExpr(expr)
 	require.NoError(t, err)
 	before := parsed.String()
-	first, err := Build(parsed, testTimes)
+	first, err := Build(parsed, testTimes, Options{})
 	require.NoError(t, err)
 	require.Equal(t, before, parsed.String())
-	second, err := Build(parsed, Times{Start: time.Unix(1, 0), End: time.Unix(11, 0), Step: 5 * time.Second})
+	second, err := Build(parsed, Times{Start: time.Unix(1, 0), End: time.Unix(11, 0), Step: 5 * time.Second}, Options{})
 	require.NoError(t, err)
 	require.Contains(t, format(second.Root), "y{10s}@1000")
 	require.Contains(t, format(first.Root), "y{20s}@1000000")
@@ -63,7 +63,7 @@ func TestContext(t *testing.T) {
 	})
 	parsed, err := testParser.ParseExpr(`step()`)
 	require.NoError(t, err)
-	p, err := Build(parsed, Times{Start: time.Unix(5, 0), End: time.Unix(5, 0)})
+	p, err := Build(parsed, Times{Start: time.Unix(5, 0), End: time.Unix(5, 0)}, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 0.0, p.Root.(*Number).Value)
 }
@@ -88,7 +88,7 @@ func TestDurations(t *testing.T) {
 	} {
 		parsed, err := testParser.ParseExpr(expr)
 		require.NoError(t, err, expr)
-		_, err = Build(parsed, testTimes)
+		_, err = Build(parsed, testTimes, Options{})
 		require.ErrorContains(t, err, want, expr)
 	}
 }
@@ -199,7 +199,7 @@ func FuzzBuild(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, err := Build(parsed, testTimes)
+		p, err := Build(parsed, testTimes, Options{})
 		if err != nil {
 			return
 		}
@@ -220,7 +220,7 @@ func TestDeepExpressions(t *testing.T) {
 	} {
 		e, err := p.ParseExpr(expr)
 		require.NoError(t, err)
-		plan, err := Build(e, times)
+		plan, err := Build(e, times, Options{})
 		require.NoError(t, err)
 		pos := e.PositionRange()
 		root := plan.Root
@@ -235,7 +235,7 @@ func TestDeepExpressions(t *testing.T) {
 		e, err := p.ParseExpr("up" + strings.Repeat(" + up", n))
 		require.NoError(t, err)
 		return testing.AllocsPerRun(3, func() {
-			_, err := Build(e, times)
+			_, err := Build(e, times, Options{})
 			require.NoError(t, err)
 		})
 	}

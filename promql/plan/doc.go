@@ -8,6 +8,8 @@
 //   - durations.go: duration expressions become durations, while converting;
 //   - context.go: start(), end(), range() and step() become numbers, while
 //     converting, and so do @ start() and @ end();
+//   - matching.go: each side of an operator between vectors reads only what can
+//     match the other;
 //   - statistics.go: selectors of which only the count and sum of native
 //     histograms are used say so;
 //   - projection.go: selectors say which labels of their series are used;

@@ -79,7 +79,7 @@ func build(t testing.TB, expr string) *Plan {
 	t.Helper()
 	parsed, err := testParser.ParseExpr(expr)
 	require.NoError(t, err, expr)
-	p, err := Build(parsed, testTimes)
+	p, err := Build(parsed, testTimes, Options{})
 	require.NoError(t, err, expr)
 	return p
 }

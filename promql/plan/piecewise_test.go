@@ -32,7 +32,7 @@ func TestPiecewise(t *testing.T) {
 	} {
 		e, err := p.ParseExpr(expr)
 		require.NoError(t, err, expr)
-		built, err := Build(e, times)
+		built, err := Build(e, times, Options{})
 		require.NoError(t, err, expr)
 		require.Equal(t, want, built.Piecewise(), expr)
 	}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -57,21 +56,9 @@ func onlyLabelled(n Node) *Selector {
 			return onlyLabelled(n.LHS)
 		}
 	case *Call:
-		if slices.Contains(labelled, n.Name) || strings.HasPrefix(n.Name, "histogram_") {
-			return nil
+		if operand := n.labelled(); operand != nil {
+			return onlyLabelled(operand)
 		}
-		var found *Selector
-		for _, a := range n.Args {
-			if t := a.Type(); t == parser.ValueTypeVector || t == parser.ValueTypeMatrix {
-				if found != nil {
-					return nil
-				}
-				if found = onlyLabelled(a); found == nil {
-					return nil
-				}
-			}
-		}
-		return found
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func TestProjection(t *testing.T) {
 	} {
 		e, err := p.ParseExpr(expr)
 		require.NoError(t, err, expr)
-		plan, err := Build(e, Times{Start: time.UnixMilli(1000), End: time.UnixMilli(2000), Step: time.Second})
+		plan, err := Build(e, Times{Start: time.UnixMilli(1000), End: time.UnixMilli(2000), Step: time.Second}, Options{})
 		require.NoError(t, err)
 		var got []string
 		Walk(plan.Root, func(n Node) bool {
