@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -56,10 +57,11 @@ var overrun = regexp.MustCompile(`(predict_linear|quantile_over_time|double_expo
 
 // unread reports whether a difference may be due to series that we do not read, since
 // they match nothing of the other side of an operator: there are no annotations of
-// them, and it is no error if two of them become the same when the labels of type
-// and unit go with the name. An engine that reads them has to agree.
+// them, it is no error if two of them become the same when the labels of type and
+// unit go with the name, and they do not count. An engine that reads them has to agree.
 func unread(what string) bool {
-	return strings.HasPrefix(what, "annotations") || strings.HasPrefix(what, `error "", want "vector cannot contain metrics with the same labelset"`)
+	return strings.HasPrefix(what, "annotations") || strings.HasPrefix(what, fmt.Sprintf("error \"\", want %q", tooManySamples)) ||
+		strings.HasPrefix(what, `error "", want "vector cannot contain metrics with the same labelset"`)
 }
 
 // acceptedDifference reports whether what two answers to a query differ in is one

@@ -2,6 +2,7 @@ package promql
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -150,4 +151,42 @@ func TestAbsurdSteps(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, r.Matrix)
 	r.Close()
+}
+
+// TestSharedExpressions is counted, and explained, as if each place were evaluated.
+func TestSharedExpressions(t *testing.T) {
+	store := randomData(t, rand.New(rand.NewPCG(5, 11)))
+	shared := newTestEngine(t, store, func(o *Options) { o.PerStepStats = true })
+	literal := newTestEngine(t, store, func(o *Options) { o.PerStepStats, o.asWritten = true, true })
+	start, end := time.UnixMilli(dataEnd-1_200_000), time.UnixMilli(dataEnd)
+	for _, expr := range []string{
+		`sum by (job) (requests_total) / (sum by (job) (requests_total) + 1)`,
+		`sum(rate(requests_total[5m])) / (1 + sum(rate(requests_total[5m])) * sum(rate(requests_total[5m])))`,
+		`sum by (job) (mixed) or sum by (job) (mixed) or sum by (job) (load)`, // has annotations
+		`scalar(sum(load)) + scalar(sum(load))`,
+		`(sum(load) + 1) / ((sum(load) + 1) * sum(load))`,
+		`avg by (job) (native) - avg by (job) (native)`,
+	} {
+		for _, stepStats := range []bool{false, true} {
+			opts := QueryOptions{PerStepStats: stepStats}
+			got, err := shared.Range(context.Background(), expr, start, end, 30*time.Second, opts)
+			require.NoError(t, err, expr)
+			want, err := literal.Range(context.Background(), expr, start, end, 30*time.Second, opts)
+			require.NoError(t, err, expr)
+			require.NotEmpty(t, want.Matrix, expr)
+			d := &differential{expr: expr}
+			require.Empty(t, newAnswer(d, got).difference(newAnswer(d, want), 0), expr)
+			for _, s := range []*Stats{&got.Stats, &want.Stats} {
+				*s = Stats{TotalSamples: s.TotalSamples, SamplesRead: s.SamplesRead, PeakSamples: s.PeakSamples, TotalPerStep: s.TotalPerStep, ReadPerStep: s.ReadPerStep}
+			}
+			require.Equal(t, want.Stats, got.Stats, expr)
+			got.Close()
+			want.Close()
+		}
+		require.Zero(t, shared.memory.Used())
+	}
+	x, err := shared.Explain(context.Background(), `sum(load) / sum(load)`, start, end, time.Minute, QueryOptions{})
+	require.NoError(t, err)
+	require.True(t, x.Plan.Children[0].Shared)
+	require.True(t, x.Plan.Children[1].Shared)
 }

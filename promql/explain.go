@@ -21,6 +21,9 @@ type PlanNode struct {
 	Start, End int
 	// Once says that it has the same value at all steps and is evaluated once.
 	Once bool
+	// Shared says that other places have the same expression, which is evaluated at
+	// the first of them: it is measured there only.
+	Shared bool
 	// Mint and Maxt are the time range of which a selector needs samples,
 	// milliseconds, Labels the labels of the series that are used, nil for all, and
 	// Estimate about what it finds, nil if the store cannot tell.
@@ -101,10 +104,17 @@ type explainer struct {
 }
 
 func (x *explainer) node(n plan.Node) (*PlanNode, error) {
-	if once, ok := n.(*plan.Invariant); ok {
-		out, err := x.node(once.Expr)
+	switch n := n.(type) {
+	case *plan.Invariant:
+		out, err := x.node(n.Expr)
 		if out != nil {
 			out.Once = true
+		}
+		return out, err
+	case *plan.Shared:
+		out, err := x.node(n.Expr)
+		if out != nil {
+			out.Shared = true
 		}
 		return out, err
 	}
@@ -170,8 +180,12 @@ func kindOf(n plan.Node) string {
 
 // measure adds what was measured to a description of the same plan.
 func (x *Explanation) measure(n plan.Node, out *PlanNode, trace *exec.Trace) {
-	if once, ok := n.(*plan.Invariant); ok {
-		x.measure(once.Expr, out, trace)
+	switch n := n.(type) {
+	case *plan.Invariant:
+		x.measure(n.Expr, out, trace)
+		return
+	case *plan.Shared:
+		x.measure(n.Expr, out, trace)
 		return
 	}
 	out.Measured = trace.Of(n)

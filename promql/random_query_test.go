@@ -14,10 +14,12 @@ import (
 type queryMaker struct {
 	*rand.Rand
 	byType map[parser.ValueType][]*parser.Function
+	// made are the last aggregations, to be used again.
+	made []string
 }
 
 func newQueryMaker(r *rand.Rand) *queryMaker {
-	q := &queryMaker{r, map[parser.ValueType][]*parser.Function{}}
+	q := &queryMaker{Rand: r, byType: map[parser.ValueType][]*parser.Function{}}
 	var names []string
 	for name := range parser.Functions {
 		names = append(names, name)
@@ -34,6 +36,7 @@ func oneOf[T any](q *queryMaker, of ...T) T { return of[q.IntN(len(of))] }
 
 // expression returns an expression of any type.
 func (q *queryMaker) expression() string {
+	q.made = q.made[max(0, len(q.made)-2):]
 	switch q.IntN(20) {
 	case 0:
 		return q.scalar(3)
@@ -54,7 +57,12 @@ func (q *queryMaker) vector(depth int) string {
 	case n < 10:
 		return q.call(oneOf(q, q.byType[parser.ValueTypeVector]...), depth-1)
 	case n < 14:
-		return q.aggregation(depth - 1)
+		if len(q.made) > 0 && q.IntN(3) == 0 {
+			return oneOf(q, q.made...)
+		}
+		a := q.aggregation(depth - 1)
+		q.made = append(q.made, a)
+		return a
 	case n < 18:
 		return q.binary(depth - 1)
 	case n < 19:

@@ -34,7 +34,7 @@ func apiExplanation(x *promql.Explanation, err error) (*api.Explanation, error) 
 }
 
 func apiPlanNode(n *promql.PlanNode) *api.PlanNode {
-	out := &api.PlanNode{Kind: n.Kind, Expr: n.Expr, Start: n.Start, End: n.End, Once: n.Once}
+	out := &api.PlanNode{Kind: n.Kind, Expr: n.Expr, Start: n.Start, End: n.End, Once: n.Once, Shared: n.Shared}
 	if n.Kind == "selector" || n.Kind == "window" {
 		out.Select = &api.PlanSelect{From: float64(n.Mint) / 1000, To: float64(n.Maxt) / 1000, Labels: n.Labels}
 		if e := n.Estimate; e != nil {

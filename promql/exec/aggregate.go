@@ -139,7 +139,7 @@ func (f *fold) next(s *series) (bool, error) {
 
 // run folds all series. The memory of s is used for each of them.
 func (f *fold) run(s *series) error {
-	f.mark = f.sc.memory.Bytes()
+	f.mark = f.sc.memory.mark()
 	f.shared = functions.Aggregation{
 		Op: f.node.Op, Steps: f.sc.n, Param: f.param, Pos: f.node.Expr.Position(), Annotations: &f.notes,
 	}
@@ -229,7 +229,7 @@ func (c *countValues) next(s *series) (bool, error) {
 }
 
 func (c *countValues) run(s *series) error {
-	c.mark = c.sc.memory.Bytes()
+	c.mark = c.sc.memory.mark()
 	var all []*series
 	valued := labels.NewBuilder(labels.EmptyLabels())
 	for {

@@ -41,7 +41,7 @@ func (m *match) next(s *series) (bool, error) {
 
 // run matches the series of both sides.
 func (m *match) run() error {
-	mark := m.sc.memory.Bytes()
+	mark := m.sc.memory.mark()
 	left, err := m.sc.gather(m.lhs)
 	if err != nil {
 		return err

@@ -178,7 +178,7 @@ func notBits(b functions.Bitmap) functions.Bitmap {
 // union joins the series of the left side, and those of the right side at the
 // steps where the left side does not have their signature.
 func (o *setOperation) union() error {
-	mark := o.sc.memory.Bytes()
+	mark := o.sc.memory.mark()
 	left, err := o.sc.gather(o.lhs)
 	if err != nil {
 		return err

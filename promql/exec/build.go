@@ -17,6 +17,8 @@ func (sc *scope) newOperator(n plan.Node) (operator, error) {
 	switch n := n.(type) {
 	case *plan.Invariant:
 		return sc.newInvariant(n)
+	case *plan.Shared:
+		return sc.newShared(n), nil
 	case *plan.Selector:
 		if n.Smoothed {
 			return sc.newSmoothed(n), nil
@@ -90,6 +92,8 @@ func (sc *scope) namesDiffer(n plan.Node) bool {
 	case *plan.Subquery:
 		return sc.namesDiffer(n.Expr)
 	case *plan.Invariant:
+		return sc.namesDiffer(n.Expr)
+	case *plan.Shared:
 		return sc.namesDiffer(n.Expr)
 	case *plan.Negate:
 		return sc.namesDiffer(n.Expr)

@@ -67,7 +67,7 @@ type choice struct{ aggregation }
 
 func (c *choice) next(s *series) (bool, error) {
 	if c.out == nil {
-		c.mark = c.sc.memory.Bytes()
+		c.mark = c.sc.memory.mark()
 		all, err := c.run()
 		if err != nil {
 			return false, err

@@ -181,7 +181,7 @@ func (g *histogramGroup) kind() int {
 }
 
 func (h *histogramCall) run() error {
-	mark := h.sc.memory.Bytes()
+	mark := h.sc.memory.mark()
 	groups, err := h.group()
 	if err != nil {
 		return err

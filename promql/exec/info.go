@@ -83,7 +83,7 @@ func (o *info) isInfo(ls labels.Labels) bool {
 }
 
 func (o *info) run() error {
-	mark := o.sc.memory.Bytes()
+	mark := o.sc.memory.mark()
 	base, err := o.sc.gather(o.inner)
 	if err != nil {
 		return err

@@ -38,7 +38,8 @@ type Memory struct {
 	limit int64 // 0 is none
 	total *TotalMemory
 
-	held, peak atomic.Int64
+	// held is what operators hold, apart what outlives them.
+	held, apart, peak atomic.Int64
 	// mu is held while the query, or a goroutine of it, counts.
 	mu sync.Mutex
 	// reserved is what was taken from total, more than held.
@@ -63,7 +64,7 @@ func NewMemory(limit int64, total *TotalMemory) *Memory {
 
 // Bytes returns what the query holds, Peak the most it held at once, and Series
 // how many series it read.
-func (m *Memory) Bytes() int64 { return m.held.Load() }
+func (m *Memory) Bytes() int64 { return m.held.Load() + m.apart.Load() }
 
 // Peak returns the most bytes that the query held at once.
 func (m *Memory) Peak() int64 { return m.peak.Load() }
@@ -74,6 +75,7 @@ func (m *Memory) Series() int64 { return m.series.Load() }
 // Restart forgets what the query held, which was for nothing: it is evaluated again.
 func (m *Memory) Restart() {
 	m.held.Store(0)
+	m.apart.Store(0)
 	m.selectors = nil
 }
 
@@ -83,6 +85,7 @@ func (m *Memory) Close() {
 	m.total.queries.Add(-1)
 	m.reserved = 0
 	m.held.Store(0)
+	m.apart.Store(0)
 }
 
 // reserveStep is how much is taken from the total at once, so that queries do not
@@ -132,7 +135,21 @@ func bytesText(n int64) string {
 func (m *Memory) take(n int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	held := m.held.Add(int64(n))
+	m.held.Add(int64(n))
+	return m.checkLocked()
+}
+
+// takeApart is take for what outlives the operator that takes it.
+func (m *Memory) takeApart(n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apart.Add(int64(n))
+	return m.checkLocked()
+}
+
+// checkLocked fails if the query holds too much.
+func (m *Memory) checkLocked() error {
+	held := m.Bytes()
 	if held > m.peak.Load() {
 		m.peak.Store(held)
 	}
@@ -153,7 +170,7 @@ func (m *Memory) take(n int) error {
 
 // fits fails if n bytes more are too much for the query by itself.
 func (m *Memory) fits(n int64) error {
-	if needed := m.held.Load() + n; m.limit > 0 && needed > m.limit {
+	if needed := m.Bytes() + n; m.limit > 0 && needed > m.limit {
 		return m.over(&OverBudgetError{Needed: needed, Limit: m.limit})
 	}
 	return nil
@@ -161,6 +178,15 @@ func (m *Memory) fits(n int64) error {
 
 // give takes bytes off what the query holds.
 func (m *Memory) give(n int) { m.held.Add(-int64(n)) }
+
+// giveApart takes bytes off what outlives operators.
+func (m *Memory) giveApart(n int) { m.apart.Add(-int64(n)) }
+
+// mark returns what operators hold, for returnTo.
+func (m *Memory) mark() int64 { return m.held.Load() }
+
+// returnTo says that what operators have taken since a mark is not used any more.
+func (m *Memory) returnTo(mark int64) { m.held.Store(mark) }
 
 // reads returns what counts the series of a selector.
 func (m *Memory) reads(n *plan.Selector) *selectorUse {
@@ -204,6 +230,6 @@ func (sc *scope) listOf(mark int64, all []*series) (*list, error) {
 	for _, s := range all {
 		n += s.bytes()
 	}
-	sc.memory.held.Store(mark)
+	sc.memory.returnTo(mark)
 	return &list{series: all, memory: sc.memory}, sc.memory.take(n)
 }

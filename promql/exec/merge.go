@@ -84,7 +84,7 @@ func (m *merger) usage() usage { return m.used }
 
 func (m *merger) next(s *series) (bool, error) {
 	if m.out == nil {
-		mark := m.sc.memory.Bytes()
+		mark := m.sc.memory.mark()
 		all, err := m.sc.collect(m.inner)
 		if err != nil {
 			return false, err
@@ -130,7 +130,7 @@ func (m *sameNames) next(s *series) (bool, error) {
 		return true, nil
 	}
 	m.typed = true
-	mark := m.sc.memory.Bytes()
+	mark := m.sc.memory.mark()
 	first := newSeries(m.sc.n)
 	s.handOut(first)
 	s.reset(m.sc.n)

@@ -135,6 +135,8 @@ type evaluator struct {
 	opts     Options
 	lookback int64
 	memory   *Memory
+	// commons has what expressions came to that stand in several places.
+	commons map[*plan.Common]*common
 	// ends are called when the query ends, whatever comes.
 	ends []func()
 	// notes are the annotations of the nodes that are done.

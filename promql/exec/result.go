@@ -90,7 +90,7 @@ type unnamed struct {
 
 func (u *unnamed) next(s *series) (bool, error) {
 	if u.out == nil {
-		mark := u.sc.memory.Bytes()
+		mark := u.sc.memory.mark()
 		all, err := u.sc.collect(u.operator)
 		if err != nil {
 			return false, err

@@ -45,7 +45,7 @@ func (o *sorted) next(s *series) (bool, error) {
 }
 
 func (o *sorted) run() error {
-	mark := o.sc.memory.Bytes()
+	mark := o.sc.memory.mark()
 	all, err := o.sc.gather(o.inner)
 	if err != nil {
 		return err

@@ -57,6 +57,9 @@ func Build(expr parser.Expr, times Times, opts Options) (*Plan, error) {
 	markStatistics(p.Root, statisticsUse{})
 	markLabels(p.Root)
 	p.Root = wrapInvariant(p.Root)
+	if !opts.AsWritten {
+		shareCommon(&p.Root)
+	}
 	return p, nil
 }
 

@@ -13,7 +13,8 @@
 //   - statistics.go: selectors of which only the count and sum of native
 //     histograms are used say so;
 //   - projection.go: selectors say which labels of their series are used;
-//   - invariant.go: what has one value at all steps is evaluated once.
+//   - invariant.go: what has one value at all steps is evaluated once;
+//   - sharing.go: so are aggregations that stand in several places.
 //
 // [Plan.Piecewise] says whether steps may be evaluated apart from others. [Bounds] says which samples a plan needs. A plan is not changed once it is
 // built, and may be run any number of times, by one query at a time.

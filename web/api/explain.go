@@ -43,6 +43,9 @@ type PlanNode struct {
 	End   int    `json:"end"`
 	// Once says that the value is the same at all steps.
 	Once bool `json:"once,omitempty"`
+	// Shared says that other places have the same expression, and that it is
+	// evaluated, and measured, at the first of them.
+	Shared bool `json:"shared,omitempty"`
 	// Select is what a selector asks the store for.
 	Select   *PlanSelect   `json:"select,omitempty"`
 	Measured *PlanMeasured `json:"measured,omitempty"`
