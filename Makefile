@@ -11,9 +11,9 @@ BRANCH   := $(or $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null),unknown)
 STAMP    := github.com/prometheus/common/version
 LDFLAGS  := -X $(STAMP).Version=$(VERSION) -X $(STAMP).Revision=$(REVISION) -X $(STAMP).Branch=$(BRANCH)
 
-# Every folder with a go.mod; e2e/ needs the binary and is tested by a target of its own.
+# Every folder with a go.mod; e2e/ needs the binaries and is tested by a target of its own.
 MODULES := $(sort $(dir $(shell find . -name go.mod -not -path '*/.*/*' -not -path '*/testdata/*')))
-UNIT    := $(filter-out ./e2e/,$(MODULES))
+UNIT    := $(filter-out ./e2e/%,$(MODULES))
 
 # $(call each,modules,command) runs a shell command in the folders of modules.
 each = @set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
@@ -25,7 +25,7 @@ SOAKSEEDS ?= 3000
 QUERYSEEDS ?= 1000
 ARGS     ?=
 
-.PHONY: help build run test lint unit e2e race fuzz bench peers soak clean
+.PHONY: help build run test lint unit e2e race fuzz bench peers soak clean bin/kubeapi
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -49,10 +49,15 @@ lint: ## gofmt, go vet and staticcheck (staticcheck.conf) on all modules
 unit: ## the tests of all modules but e2e, the seeds of the fuzz targets included
 	$(call each,$(UNIT),go test ./...)
 
-e2e: build ## the binary beside a real etcd, Alertmanager and node exporter, built from their Go modules
+bin/kubeapi:
+	@echo "Building Kubernetes's API server $$(cd e2e/kubeapi && go list -m -f '{{.Version}}' k8s.io/kubernetes) for the tests into bin/kubeapi." \
+	"The first time takes minutes and 3 GB of $$(go env GOCACHE)."
+	e2e/kubeapi/build.sh bin/kubeapi
+
+e2e: build bin/kubeapi ## the binary beside a real etcd, Kubernetes API server, Alertmanager and node exporter, built from their Go modules
 	@set -e; cd e2e; go list -f '{{.ImportPath}} {{.Module.Version}}' tool | while read -r package version; do \
 	echo "Building $$package $$version for the tests into $$(go env GOCACHE)."; go tool -n $$package >/dev/null; done
-	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon go test -count=1 -timeout=20m ./...
+	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon KUBEAPI_BINARY=$(CURDIR)/bin/kubeapi go test -count=1 -timeout=20m ./...
 
 race: ## the tests of all modules but e2e under the race detector; needs a C compiler
 	$(call each,$(UNIT),CGO_ENABLED=1 go test -race ./...)
