@@ -36,7 +36,7 @@ func newRequest(t *Target, accept, acceptEncoding, userAgent string) (*http.Requ
 // fetch gets the body of a target into buf, which may be reallocated.
 func (s *settings) fetch(ctx context.Context, buf []byte) (body []byte, contentType string, err error) {
 	if s.requestErr != nil {
-		return buf[:0], "", s.requestErr
+		return buf[:0], "", markAs(errRequest, s.requestErr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.target.timeout)
 	defer cancel()
@@ -53,7 +53,7 @@ func (s *settings) fetch(ctx context.Context, buf []byte) (body []byte, contentT
 		_ = resp.Body.Close()
 	}()
 	if resp.StatusCode != http.StatusOK {
-		return buf[:0], "", fmt.Errorf("server returned HTTP status %s", resp.Status)
+		return buf[:0], "", markAs(errStatus, fmt.Errorf("server returned HTTP status %s", resp.Status))
 	}
 	r, done, err := s.decompress(resp)
 	if err != nil {

@@ -47,6 +47,7 @@ type loop struct {
 	lastStart time.Time // of the last scrape
 	bodySize  int       // of the last body
 	unstored  bool      // the store refused the last row
+	history   history   // that the target shows
 	// observers are those for the interval. Looking them up costs more than
 	// parsing a small body.
 	observers struct {
@@ -59,7 +60,7 @@ func newLoop(r *recorder, m *metrics, log *slog.Logger, s *settings) *loop {
 	l := &loop{recorder: r, metrics: m, poolLog: log, changed: make(chan struct{}, 1)}
 	l.settings.Store(s)
 	l.name(s.target)
-	s.target.setFamilies(r.layout.Families())
+	s.target.setState(&l.history, r.layout.Families())
 	return l
 }
 
@@ -230,7 +231,7 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 	r := l.recorder
 	if err := r.open(s); err != nil {
 		l.log.Error("the scrape was not stored", "err", err)
-		s.target.report(Record{Start: time.UnixMilli(f.t), Duration: since(f.start), Err: err})
+		l.history.add(Record{Start: time.UnixMilli(f.t), Duration: since(f.start), Bytes: f.size, Class: FailureStorage, Err: err})
 		return
 	}
 	sc := scrapes.Get().(*parse.Scrape)
@@ -238,12 +239,13 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 		sc.Release()
 		scrapes.Put(sc)
 	}()
-	err := f.err
+	err, class := f.err, fetchFailure(f.err)
 	if len(f.body) == 0 {
 		// As in Prometheus, an empty body is a scrape without samples, whatever
 		// its content type is.
 		r.layout.Skip(sc)
 	} else if err = r.read(sc, s, f.body, f.contentType); err != nil {
+		class = bodyFailure(err)
 		l.log.Debug("the body was refused", "err", err)
 	}
 	if err != nil {
@@ -253,17 +255,20 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 		l.log.Error("samples with timestamps were not stored", "err", err)
 	}
 	took := since(f.start)
-	s.target.report(Record{Start: time.UnixMilli(f.t), Duration: took, Samples: sc.Kept, Bytes: max(0, f.size), Err: err})
-	up, added := 1.0, float64(sc.SeriesAdded)
+	up, added := 1.0, sc.SeriesAdded
 	if err != nil {
 		up, added = 0, 0
 	}
+	l.history.add(Record{
+		Start: time.UnixMilli(f.t), Duration: took, Bytes: f.size,
+		Scraped: sc.Total, Samples: sc.Kept, Added: added, Class: class, Err: err,
+	})
 	report := [syntheticCount]float64{
 		syntheticUp:              up,
 		syntheticDuration:        took.Seconds(),
 		syntheticScraped:         float64(sc.Total),
 		syntheticPostRelabelling: float64(sc.Kept),
-		syntheticSeriesAdded:     added,
+		syntheticSeriesAdded:     float64(added),
 		syntheticTimeout:         s.target.timeout.Seconds(),
 		syntheticSampleLimit:     float64(s.sampleLimit),
 		syntheticBodySize:        float64(f.size),

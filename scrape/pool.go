@@ -186,7 +186,7 @@ func (p *pool) limitTargets(n int) {
 	p.refusal = nil
 	if limit := p.job.TargetLimit; limit > 0 && uint(n) > limit {
 		p.metrics.exceededTargetLimit.Inc()
-		p.refusal = fmt.Errorf("target_limit exceeded (number of targets: %d, limit: %d)", n, limit)
+		p.refusal = markAs(errTargetLimit, fmt.Errorf("target_limit exceeded (number of targets: %d, limit: %d)", n, limit))
 	}
 	if before || p.refusal != nil {
 		p.updateLoops()

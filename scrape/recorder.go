@@ -65,6 +65,9 @@ const maxAhead = 10 * time.Minute
 
 var staleMarker = math.Float64frombits(value.StaleNaN)
 
+// errAddSeries marks the errors of the store about a new series.
+var errAddSeries = errors.New("add series")
+
 // newRecorder returns the recorder of a loop, which gives it its log.
 func newRecorder(store storage.Writer, m *metrics, origin string) *recorder {
 	r := &recorder{store: store, metrics: m, origin: origin, layout: parse.NewLayout()}
@@ -157,7 +160,7 @@ func (r *recorder) AddColumn(n *parse.NewSeries) (storage.Column, bool, error) {
 		return 0, false, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("add series %s: %w", n.Labels, err)
+		return 0, false, markAs(errAddSeries, fmt.Errorf("add series %s: %w", n.Labels, err))
 	}
 	r.added = append(r.added, c)
 	return c, true, nil

@@ -28,22 +28,6 @@ const (
 	HealthBad     Health = "down"
 )
 
-// Record is the outcome of one scrape.
-type Record struct {
-	// Start is the timestamp of the samples.
-	Start time.Time
-	// Duration is how long it took to fetch and parse the body.
-	Duration time.Duration
-	// Samples is the number of samples after relabelling, Bytes the size of the
-	// body. Both are 0 if there was none.
-	Samples, Bytes int
-	// Err is why the scrape failed, nil if it did not.
-	Err error
-}
-
-// keptRecords is the number of scrapes that a target remembers.
-const keptRecords = 8
-
 // Target is one endpoint of a job. A target that relabelling dropped has
 // discovered labels only. The methods can be called from any number of
 // goroutines.
@@ -61,9 +45,8 @@ type Target struct {
 		// change without the target changing.
 		job                 *config.ScrapeConfig
 		discovered, ofGroup model.LabelSet
-		// records has the last scrapes, the n-th one at n%len.
-		records  [keptRecords]Record
-		scrapes  int
+		// history and families belong to the loop, nil if there is none.
+		history  *history
 		families *parse.Families
 	}
 }
@@ -183,24 +166,15 @@ func (t *Target) Timeout() time.Duration { return t.timeout }
 
 // LastRecord returns the outcome of the last scrape. ok is false before the first
 // one.
-func (t *Target) LastRecord() (r Record, ok bool) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if t.mu.scrapes == 0 {
-		return Record{}, false
-	}
-	return t.mu.records[(t.mu.scrapes-1)%keptRecords], true
-}
+func (t *Target) LastRecord() (r Record, ok bool) { return t.history().latest() }
 
-// Records returns the outcomes of the last scrapes, the oldest one first.
-func (t *Target) Records() []Record {
+// Records returns the outcomes of the last sixty scrapes, the oldest one first.
+func (t *Target) Records() []Record { return t.history().list() }
+
+func (t *Target) history() *history {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var records []Record
-	for i := max(0, t.mu.scrapes-keptRecords); i < t.mu.scrapes; i++ {
-		records = append(records, t.mu.records[i%keptRecords])
-	}
-	return records
+	return t.mu.history
 }
 
 // Health returns the health as of the last scrape.
@@ -234,14 +208,6 @@ func (t *Target) LastScrapeDuration() time.Duration {
 	return r.Duration
 }
 
-// report records the outcome of a scrape.
-func (t *Target) report(r Record) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mu.records[t.mu.scrapes%keptRecords] = r
-	t.mu.scrapes++
-}
-
 // refresh takes over what t was made from, for a target that is the same.
 func (t *Target) refresh(from *Target) {
 	from.mu.RLock()
@@ -255,17 +221,16 @@ func (t *Target) refresh(from *Target) {
 // inherit takes over the state of the target that t replaces.
 func (t *Target) inherit(from *Target) {
 	from.mu.RLock()
-	records, scrapes, families := from.mu.records, from.mu.scrapes, from.mu.families
+	history, families := from.mu.history, from.mu.families
 	from.mu.RUnlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mu.records, t.mu.scrapes, t.mu.families = records, scrapes, families
+	t.setState(history, families)
 }
 
-func (t *Target) setFamilies(f *parse.Families) {
+// setState makes the target show the state of its loop.
+func (t *Target) setState(h *history, f *parse.Families) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.families = f
+	t.mu.history, t.mu.families = h, f
 }
 
 // identity is what makes the series of a target: the labels they get. Of targets
