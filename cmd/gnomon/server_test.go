@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -116,4 +119,20 @@ func TestMistakesAreSaidBeforeDataIsTouched(t *testing.T) {
 		require.ErrorContains(t, err, c.want)
 	}
 	require.NoDirExists(t, "data")
+}
+
+// TestServerShowsScrapes waits until the server has scraped itself.
+func TestServerShowsScrapes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gnomon.yml")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	s, _ := testServer(t, "--config.file="+file)
+	stop := startServer(t, s)
+	defer stop()
+	require.NoError(t, os.WriteFile(file, []byte("global: {scrape_interval: 100ms, scrape_timeout: 100ms}\nscrape_configs:\n- job_name: self\n  static_configs: [{targets: ['"+s.web.Addresses()[0].String()+"']}]\n"), 0o600))
+	require.NoError(t, s.reloader.reload(context.Background()))
+	require.Eventually(t, func() bool {
+		status, body := s.get(t, "/api/v1/targets/scrapes?limit=1")
+		require.Equal(t, http.StatusOK, status, body)
+		return strings.Contains(body, `"scrapePool":"self"`) && strings.Contains(body, `"errorClass":"","error":""}]}]}`)
+	}, 10*time.Second, 20*time.Millisecond)
 }

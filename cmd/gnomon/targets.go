@@ -24,13 +24,51 @@ func (t apiTargets) ScrapePools() []string { return t.scraper.ScrapePools() }
 func (t apiTargets) ActiveTargets() map[string][]api.Target {
 	out := map[string][]api.Target{}
 	for pool, targets := range t.scraper.TargetsActive() {
-		// The order in which a person looks for one.
-		slices.SortFunc(targets, func(a, b *scrape.Target) int {
-			return strings.Compare(a.Labels().Get(model.InstanceLabel), b.Labels().Get(model.InstanceLabel))
-		})
+		sortTargets(targets)
 		for _, target := range targets {
 			out[pool] = append(out[pool], apiTarget(target))
 		}
+	}
+	return out
+}
+
+// sortTargets sorts in the order in which a person looks for one.
+func sortTargets(targets []*scrape.Target) {
+	slices.SortFunc(targets, func(a, b *scrape.Target) int {
+		return strings.Compare(a.Labels().Get(model.InstanceLabel), b.Labels().Get(model.InstanceLabel))
+	})
+}
+
+// ScrapeHistory is an api.ScrapeHistory.
+func (t apiTargets) ScrapeHistory(pool string, scrapes int) iter.Seq[api.ScrapedTarget] {
+	return func(yield func(api.ScrapedTarget) bool) {
+		active := t.scraper.TargetsActive()
+		for _, name := range slices.Sorted(maps.Keys(active)) {
+			if pool != "" && pool != name {
+				continue
+			}
+			sortTargets(active[name])
+			for _, target := range active[name] {
+				shown := api.ScrapedTarget{Pool: name, URL: target.URL().String(), Labels: target.Labels()}
+				records := target.Records()
+				for i := len(records) - 1; i >= 0 && len(shown.Scrapes) != scrapes; i-- {
+					shown.Scrapes = append(shown.Scrapes, apiScrape(&records[i]))
+				}
+				if !yield(shown) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func apiScrape(r *scrape.Record) api.Scrape {
+	out := api.Scrape{
+		Start: r.Start, Duration: r.Duration, Bytes: r.Bytes,
+		Scraped: r.Scraped, Kept: r.Samples, Added: r.Added, Class: r.Class.String(),
+	}
+	if r.Err != nil {
+		out.Error = r.Err.Error()
 	}
 	return out
 }

@@ -28,6 +28,8 @@ type Options struct {
 	Targets       Targets
 	Rules         Rules
 	Alertmanagers Alertmanagers
+	// ScrapeHistory has the last scrapes of targets.
+	ScrapeHistory ScrapeHistory
 	// Queries lists the running queries and cancels them.
 	Queries Queries
 	// Plans explains queries.
@@ -150,6 +152,7 @@ func (a *API) endpoints() []endpoint {
 		{pattern: "/scrape_pools/config", methods: get, serve: a.scrapePoolConfig},
 		{pattern: "/targets", methods: get, serve: a.targets},
 		{pattern: "/targets/metadata", methods: get, serve: a.targetMetadata},
+		{pattern: "/targets/scrapes", methods: get, serve: a.targetScrapes},
 		{pattern: "/targets/relabel_steps", methods: get, serve: a.targetRelabelSteps},
 		{pattern: "/rules", methods: get, serve: a.rules},
 		{pattern: "/alerts", methods: get, serve: a.alerts},
