@@ -85,6 +85,7 @@ type DB struct {
 var (
 	_ storage.Store         = (*DB)(nil)
 	_ storage.ChangeTracker = (*DB)(nil)
+	_ storage.SeriesKnower  = (*DB)(nil)
 )
 
 // Open opens the database in a folder, made if it is missing, and reads its
@@ -272,6 +273,9 @@ func (db *DB) WaitReplayed(ctx context.Context) error { return db.head.WaitRepla
 func (db *DB) ChangedSince(mark storage.Mark) (now storage.Mark, least int64) {
 	return db.changes.Since(mark)
 }
+
+// KnowsSeries implements storage.SeriesKnower.
+func (db *DB) KnowsSeries(ls labels.Labels) bool { return db.head.KnowsSeries(ls) }
 
 // StartTime returns when the database was opened.
 func (db *DB) StartTime() time.Time { return db.started }

@@ -22,6 +22,7 @@ var errStoreNotOpen = errors.New("the database is not open yet")
 var (
 	_ storage.RollupQueryable = (*lateStore)(nil)
 	_ storage.ChangeTracker   = (*lateStore)(nil)
+	_ storage.SeriesKnower    = (*lateStore)(nil)
 )
 
 // lateStore is the database to everything that is built before it is opened:
@@ -73,6 +74,12 @@ func (l *lateStore) ChangedSince(mark storage.Mark) (now storage.Mark, least int
 		return 0, math.MinInt64
 	}
 	return db.ChangedSince(mark)
+}
+
+// KnowsSeries reports whether a series is in memory.
+func (l *lateStore) KnowsSeries(ls labels.Labels) bool {
+	db, err := l.get()
+	return err == nil && db.KnowsSeries(ls)
 }
 
 // OpenGroup makes a group.

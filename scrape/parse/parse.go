@@ -139,14 +139,19 @@ func (l *Layout) addColumns(s *Scrape, to Columns) error {
 	for i := range s.fresh {
 		n := &s.fresh[i]
 		n.column = noColumn
-		c, ok, err := to.AddColumn(n)
-		if err != nil {
-			return err
+		var ok bool
+		if !n.refused {
+			c, taken, err := to.AddColumn(n)
+			if err != nil {
+				return err
+			}
+			n.column, ok = uint32(c), taken
 		}
-		if ok {
-			n.column = uint32(c)
-		} else {
-			s.SeriesAdded--
+		if !ok {
+			n.column = noColumn
+			if n.counted {
+				s.SeriesAdded--
+			}
 		}
 	}
 	return nil
@@ -176,8 +181,8 @@ func (l *Layout) bind(s *Scrape, to Columns) {
 func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 	known := &l.lines[n.line]
 	if n.column == noColumn {
-		s.seen.Unset(storage.Column(n.line))
 		if known.column == markFresh {
+			s.seen.Unset(storage.Column(n.line))
 			l.forget(n.line) // The next body is to try again.
 		}
 		return true

@@ -133,6 +133,7 @@ func (s *Scrape) create(l *Layout, opts *Options, smp *sample, from labeler) (id
 		n.column, n.about = markFresh, uint32(len(s.fresh))
 		id = s.add(l, n)
 		s.fresh = append(s.fresh, newSeries(id, ls, family, smp))
+		s.fresh[len(s.fresh)-1].counted = true
 	}
 	s.mark(id)
 	s.SeriesAdded++

@@ -85,6 +85,8 @@ type NewSeries struct {
 
 	line      uint32
 	family    uint32
+	counted   bool   // in SeriesAdded
+	refused   bool   // by RefuseNew
 	column    uint32 // during Commit
 	value     float64
 	start     int64

@@ -53,6 +53,7 @@ func groupChecks() []check {
 		{"group/metadata", 0, checkMetadata},
 		{"group/exemplars", 0, checkRowExemplars},
 		{"group/an empty row", 0, checkEmptyRow},
+		{"group/known series", 0, checkKnownSeries},
 	}
 }
 
@@ -227,4 +228,27 @@ func checkEmptyRow(t *testing.T, s storage.Store) {
 	require.Empty(t, ReadAll(t, s))
 	require.NoError(t, g.AppendRow(&storage.Row{T: Base, Values: []float64{1, 2}}), "a row without samples takes no time")
 	require.Len(t, ReadAll(t, s), 2)
+}
+
+// checkKnownSeries is about stores that know their series.
+func checkKnownSeries(t *testing.T, s storage.Store) {
+	knower, ok := s.(storage.SeriesKnower)
+	if !ok {
+		return
+	}
+	require.False(t, knower.KnowsSeries(series(0)), "asking does not make a series")
+	require.False(t, knower.KnowsSeries(series(0)))
+	g := openGroup(t, s, 1)
+	require.True(t, knower.KnowsSeries(series(0)))
+	require.False(t, knower.KnowsSeries(series(1)))
+	require.NoError(t, g.AppendRow(&storage.Row{T: Base, Values: []float64{1}}))
+	g.ReleaseColumn(0)
+	require.True(t, knower.KnowsSeries(series(0)), "it is at hand as long as its samples are in memory")
+	app := s.Appender(context.Background())
+	_, err := app.Append(0, series(2), Base, 1)
+	require.NoError(t, err)
+	require.NoError(t, app.Commit())
+	require.True(t, knower.KnowsSeries(series(2)))
+	require.NoError(t, s.Close())
+	require.NotPanics(t, func() { knower.KnowsSeries(series(0)) })
 }

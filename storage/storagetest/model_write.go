@@ -23,6 +23,13 @@ func (m *Model) OpenGroup(storage.GroupOptions) (storage.Group, error) {
 	return &modelGroup{model: m}, nil
 }
 
+// KnowsSeries implements storage.SeriesKnower.
+func (m *Model) KnowsSeries(ls labels.Labels) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.series[string(ls.Bytes(nil))] != nil
+}
+
 // modelGroup is a group of the model. A released column is nil.
 type modelGroup struct {
 	model   *Model
