@@ -112,6 +112,11 @@ func load(src Source, f files, opts Options) (*Config, error) {
 	if c.ScrapeConfigs, err = allScrapeConfigs(c.Prometheus, doc, f); err != nil {
 		return nil, err
 	}
+	if len(c.Gnomon.Scrape.Limits) > 0 {
+		if err := c.Gnomon.validateScrape(parseDocument(name, section), c.ScrapeConfigs); err != nil {
+			return nil, err
+		}
+	}
 	if c.RuleFiles, err = expandRuleFiles(c.Prometheus.RuleFiles, doc, f); err != nil {
 		return nil, err
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
+	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -19,7 +21,19 @@ const sectionKey = "gnomon"
 // Section holds Gnomon's own settings, those that Prometheus does not have. The
 // tags doc are the text of documentation/reference/configuration.md.
 type Section struct {
+	Scrape  Scrape  `yaml:"scrape,omitempty" doc:"Scraping."`
 	Storage Storage `yaml:"storage,omitempty" doc:"The database."`
+}
+
+// Scrape is about scraping.
+type Scrape struct {
+	Limits []SeriesLimit `yaml:"limits,omitempty" doc:"Bounds of the series that a target exposes at one time. What a target exposes already goes on, even if it is more; only new series beyond the limit are refused, and named in /api/v1/targets/scrapes. sample_limit of a scrape configuration, in contrast, fails the scrape."`
+}
+
+// SeriesLimit bounds the series of the targets of a job.
+type SeriesLimit struct {
+	Job             string `yaml:"job,omitempty" doc:"The job_name of a scrape configuration. Without it the limit is that of all jobs that have none of their own."`
+	SeriesPerTarget int    `yaml:"series_per_target" doc:"Series of one target, after metric_relabel_configs; those that the server makes about a scrape, such as up, do not count. -1 is no bound."`
 }
 
 // Storage is about the database.
@@ -120,6 +134,31 @@ func (s *Section) validate(doc *document) error {
 		if d := time.Duration(r.Resolution); d <= 0 || d%time.Minute != 0 {
 			at := place{path: fmt.Sprintf("%s.storage.rollups[%d]", sectionKey, i), line: list.Content[i].Line}
 			faults = append(faults, doc.faultAt(at, "resolution must be a multiple of a minute, such as 5m"))
+		}
+	}
+	if len(faults) > 0 {
+		return &Error{Faults: faults}
+	}
+	return nil
+}
+
+// validateScrape checks what is about jobs. doc has the section's text.
+func (s *Section) validateScrape(doc *document, jobs []*promconfig.ScrapeConfig) error {
+	var faults []Fault
+	list := child(child(child(doc.root, sectionKey), "scrape"), "limits")
+	first := map[string]int{}
+	for i, l := range s.Scrape.Limits {
+		at := place{path: fmt.Sprintf("%s.scrape.limits[%d]", sectionKey, i), line: list.Content[i].Line}
+		if l.SeriesPerTarget < -1 || l.SeriesPerTarget == 0 {
+			faults = append(faults, doc.faultAt(at, "series_per_target must be above 0, or -1 for no bound"))
+		}
+		if line, twice := first[l.Job]; twice {
+			faults = append(faults, doc.faultAt(at, fmt.Sprintf("there is a limit of job %q already, on line %d", l.Job, line)))
+		} else {
+			first[l.Job] = at.line
+		}
+		if l.Job != "" && !slices.ContainsFunc(jobs, func(j *promconfig.ScrapeConfig) bool { return j.JobName == l.Job }) {
+			faults = append(faults, doc.faultAt(at, fmt.Sprintf("there is no scrape configuration with the job_name %q", l.Job)))
 		}
 	}
 	if len(faults) > 0 {

@@ -97,9 +97,7 @@ func saturate(n int64) uint32 { return uint32(min(max(n, 0), math.MaxUint32)) }
 // keepText returns the number of a text, which takes the place of the one that
 // was not used for the longest time.
 func (h *history) keepText(text string) uint16 {
-	if len(text) > maxKeptBytes {
-		text = strings.ToValidUTF8(text[:maxKeptBytes-len("…")], "") + "…"
-	}
+	text = cutText(text, maxKeptBytes)
 	if i := slices.Index(h.texts, text); i >= 0 {
 		number := h.numbers[i]
 		h.texts = append(slices.Delete(h.texts, i, i+1), text)
@@ -117,6 +115,14 @@ func (h *history) keepText(text string) uint16 {
 	}
 	h.numbers = append(h.numbers, h.lastNumber)
 	return h.lastNumber
+}
+
+// cutText returns a text of at most so many bytes.
+func cutText(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len("…")], "") + "…"
 }
 
 // latest returns the last scrape. ok is false if there was none.

@@ -60,7 +60,7 @@ func newLoop(r *recorder, m *metrics, log *slog.Logger, s *settings) *loop {
 	l := &loop{recorder: r, metrics: m, poolLog: log, changed: make(chan struct{}, 1)}
 	l.settings.Store(s)
 	l.name(s.target)
-	s.target.setState(&l.history, r.layout.Families())
+	s.target.setState(targetState{&l.history, &r.refused, r.layout.Families()})
 	return l
 }
 
@@ -241,6 +241,7 @@ func (l *loop) record(ctx context.Context, s *settings, f scraped) {
 	}()
 	err, class := f.err, fetchFailure(f.err)
 	if len(f.body) == 0 {
+		r.refused.reset(s.seriesLimit)
 		// As in Prometheus, an empty body is a scrape without samples, whatever
 		// its content type is.
 		r.layout.Skip(sc)

@@ -33,6 +33,7 @@ type Manager struct {
 	applying    sync.Mutex
 	seed        uint64 // of the offsets of new pools
 	failureLogs map[string]*failureLog
+	limits      SeriesLimits
 	groups      map[string][]*targetgroup.Group
 	stopped     bool
 	// removed has the pools of jobs that are gone and whose series are not ended
@@ -146,7 +147,7 @@ func (m *Manager) poolOf(name string) *pool {
 	p := m.removed[name]
 	if p != nil {
 		delete(m.removed, name)
-		p.reload(job, c, m.failureLogs[job.ScrapeFailureLogFile])
+		p.reload(job, c, m.failureLogs[job.ScrapeFailureLogFile], m.limits.of(name))
 	} else {
 		p = m.newPool(m.ctx, job, c)
 	}
@@ -154,10 +155,10 @@ func (m *Manager) poolOf(name string) *pool {
 	return p
 }
 
-// ApplyConfig makes the jobs of cfg those of the manager. Jobs that are the same
+// ApplyConfig makes the jobs of cfg those of the manager, with limits beside them. Jobs that are the same
 // as before are not touched. If something is wrong with cfg, nothing changes. It
 // does nothing after Run has ended.
-func (m *Manager) ApplyConfig(cfg *config.Config) error {
+func (m *Manager) ApplyConfig(cfg *config.Config, limits SeriesLimits) error {
 	m.applying.Lock()
 	defer m.applying.Unlock()
 	if m.stopped {
@@ -179,7 +180,7 @@ func (m *Manager) ApplyConfig(cfg *config.Config) error {
 
 	m.seed = offsetSeed(m.opts.Hostname, cfg.GlobalConfig.ExternalLabels)
 	old := m.failureLogs
-	m.failureLogs = logs
+	m.failureLogs, m.limits = logs, limits
 	m.replaceJobs(jobs, changed)
 	for _, l := range old {
 		if err := l.close(); err != nil {
@@ -241,9 +242,9 @@ func (m *Manager) replaceJobs(jobs map[string]*config.ScrapeConfig, changed map[
 		case job == nil:
 			g.do(p.stop)
 		case c != nil:
-			g.do(func() { p.reload(job, c, m.failureLogs[job.ScrapeFailureLogFile]) })
+			g.do(func() { p.reload(job, c, m.failureLogs[job.ScrapeFailureLogFile], m.limits.of(name)) })
 		default:
-			g.do(func() { p.setFailureLog(m.failureLogs[job.ScrapeFailureLogFile]) })
+			g.do(func() { p.adjust(m.failureLogs[job.ScrapeFailureLogFile], m.limits.of(name)) })
 		}
 	}
 	g.wait()

@@ -17,7 +17,7 @@ type MetricMetadata struct {
 func (t *Target) families() *parse.Families {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.mu.families
+	return t.mu.state.families
 }
 
 // ListMetadata returns the metadata of all metric families that the target

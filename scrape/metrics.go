@@ -29,6 +29,9 @@ type metrics struct {
 	outOfBounds            prometheus.Counter
 	exemplarsOutOfOrder    prometheus.Counter
 	seriesRefused          prometheus.Counter
+	seriesLimit            *prometheus.GaugeVec
+	exceededSeriesLimit    *prometheus.CounterVec
+	seriesOverLimit        *prometheus.CounterVec
 	slotsSkipped           prometheus.Counter
 	intervalSeconds        *prometheus.SummaryVec
 	intervalHistogram      *prometheus.HistogramVec
@@ -84,10 +87,16 @@ func newMetrics() *metrics {
 		outOfBounds:         newCounter("prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds."),
 		exemplarsOutOfOrder: newCounter("prometheus_target_scrapes_exemplar_out_of_order_total", "Total number of exemplar rejected due to not being out of the expected order."),
 		seriesRefused:       newCounter("gnomon_target_scrapes_series_refused_total", "Total number of times a new series of a scrape was refused by the store because of a limit."),
-		slotsSkipped:        newCounter("gnomon_target_scrape_slots_skipped_total", "Total number of scrapes that were left out because the one before took too long or the machine was suspended."),
-		intervalSeconds:     newSummary("prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", "interval"),
-		intervalHistogram:   prometheus.NewHistogramVec(histogramOpts("prometheus_target_interval_length_histogram_seconds", "Actual intervals between scrapes.", buckets), []string{"interval"}),
-		scrapeSeconds:       prometheus.NewHistogram(histogramOpts("prometheus_target_scrape_duration_seconds", "Total duration of the scrape from start to commit completion in seconds.", nil)),
+		seriesLimit: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gnomon_target_scrape_pool_series_limit",
+			Help: "Number of series of a target of this scrape pool beyond which new ones are refused, 0 for none."}, job),
+		exceededSeriesLimit: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gnomon_target_scrapes_exceeded_series_limit_total",
+			Help: "Total number of scrapes with new series that were refused because the target has as many as it may have."}, job),
+		seriesOverLimit: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gnomon_target_scrapes_series_over_limit_total",
+			Help: "Total number of samples of new series that were refused because the target has as many as it may have."}, job),
+		slotsSkipped:      newCounter("gnomon_target_scrape_slots_skipped_total", "Total number of scrapes that were left out because the one before took too long or the machine was suspended."),
+		intervalSeconds:   newSummary("prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", "interval"),
+		intervalHistogram: prometheus.NewHistogramVec(histogramOpts("prometheus_target_interval_length_histogram_seconds", "Actual intervals between scrapes.", buckets), []string{"interval"}),
+		scrapeSeconds:     prometheus.NewHistogram(histogramOpts("prometheus_target_scrape_duration_seconds", "Total duration of the scrape from start to commit completion in seconds.", nil)),
 	}
 }
 
@@ -101,7 +110,7 @@ func (m *metrics) register(reg prometheus.Registerer, cache *metadataCollector) 
 		m.syncSeconds, m.syncHistogram, m.targets, m.targetLimit, m.exceededTargetLimit,
 		m.exceededLabelLimits, m.exceededBodySize, m.exceededSampleLimit, m.exceededBucketLimit,
 		m.duplicates, m.outOfOrder, m.outOfBounds, m.exemplarsOutOfOrder,
-		m.seriesRefused, m.slotsSkipped, m.intervalSeconds, m.intervalHistogram, m.scrapeSeconds, cache,
+		m.seriesRefused, m.seriesLimit, m.exceededSeriesLimit, m.seriesOverLimit, m.slotsSkipped, m.intervalSeconds, m.intervalHistogram, m.scrapeSeconds, cache,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -116,6 +125,9 @@ func (m *metrics) forgetJob(job string) {
 	m.syncHistogram.DeleteLabelValues(job)
 	m.targets.DeleteLabelValues(job)
 	m.targetLimit.DeleteLabelValues(job)
+	m.seriesLimit.DeleteLabelValues(job)
+	m.exceededSeriesLimit.DeleteLabelValues(job)
+	m.seriesOverLimit.DeleteLabelValues(job)
 }
 
 // metadataCollector collects the size of the metadata of all active targets

@@ -38,11 +38,13 @@ type pool struct {
 	job        *config.ScrapeConfig
 	clients    *clients
 	failureLog *failureLog
-	refusal    error            // too many targets
-	loops      map[uint64]*loop // by the hash of their target
-	retired    map[string]*loop // by the identity of their target
-	dropped    []*Target        // as many as keep_dropped_targets
-	nDropped   int
+	// seriesLimit is that of a target, 0 for none.
+	seriesLimit int
+	refusal     error            // too many targets
+	loops       map[uint64]*loop // by the hash of their target
+	retired     map[string]*loop // by the identity of their target
+	dropped     []*Target        // as many as keep_dropped_targets
+	nDropped    int
 }
 
 // newPool returns a pool without targets. clients come from newClients for the
@@ -51,10 +53,11 @@ func (m *Manager) newPool(ctx context.Context, job *config.ScrapeConfig, c *clie
 	p := &pool{
 		opts: m.opts, store: m.store, metrics: m.metrics, log: m.opts.Logger.With("scrape_pool", job.JobName),
 		seed: m.seed, ctx: ctx, loopsDone: &m.loopsDone,
-		job: job, clients: c, failureLog: m.failureLogs[job.ScrapeFailureLogFile],
+		job: job, clients: c, failureLog: m.failureLogs[job.ScrapeFailureLogFile], seriesLimit: m.limits.of(job.JobName),
 		loops: map[uint64]*loop{}, retired: map[string]*loop{},
 	}
 	p.metrics.targetLimit.WithLabelValues(job.JobName).Set(float64(job.TargetLimit))
+	p.metrics.seriesLimit.WithLabelValues(job.JobName).Set(float64(p.seriesLimit))
 	return p
 }
 
@@ -202,8 +205,9 @@ func (p *pool) updateLoops() {
 	}
 }
 
-// reload changes the configuration of the job.
-func (p *pool) reload(job *config.ScrapeConfig, c *clients, log *failureLog) {
+// reload changes the configuration of the job. limit is the one on the series of
+// a target.
+func (p *pool) reload(job *config.ScrapeConfig, c *clients, log *failureLog, limit int) {
 	start := time.Now()
 	p.syncing.Lock()
 	defer p.syncing.Unlock()
@@ -211,7 +215,8 @@ func (p *pool) reload(job *config.ScrapeConfig, c *clients, log *failureLog) {
 
 	p.mu.Lock()
 	old := p.clients
-	p.job, p.clients, p.failureLog = job, c, log
+	p.job, p.clients, p.failureLog, p.seriesLimit = job, c, log, limit
+	p.metrics.seriesLimit.WithLabelValues(job.JobName).Set(float64(limit))
 	p.metrics.targetLimit.WithLabelValues(job.JobName).Set(float64(job.TargetLimit))
 	p.updateLoops()
 	p.mu.Unlock()
@@ -222,12 +227,14 @@ func (p *pool) reload(job *config.ScrapeConfig, c *clients, log *failureLog) {
 	p.metrics.reloadSeconds.WithLabelValues(time.Duration(job.ScrapeInterval).String()).Observe(since(start).Seconds())
 }
 
-// setFailureLog changes the log of failed scrapes.
-func (p *pool) setFailureLog(log *failureLog) {
+// adjust changes the log of failed scrapes and the limit on the series of a
+// target, which may change without the job.
+func (p *pool) adjust(log *failureLog, limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.failureLog != nil || log != nil {
-		p.failureLog = log
+	if p.failureLog != nil || log != nil || p.seriesLimit != limit {
+		p.failureLog, p.seriesLimit = log, limit
+		p.metrics.seriesLimit.WithLabelValues(p.job.JobName).Set(float64(limit))
 		p.updateLoops()
 	}
 }

@@ -129,7 +129,7 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 		bad.HTTPClientConfig.TLSConfig.CAFile = "/does/not/exist"
 		jobs := loadJobs(t, job("metrics_path: /other"))
 		jobs.ScrapeConfigs[0].HTTPClientConfig = bad.HTTPClientConfig
-		require.ErrorContains(t, w.m.ApplyConfig(jobs), `job "test"`)
+		require.ErrorContains(t, w.m.ApplyConfig(jobs, SeriesLimits{}), `job "test"`)
 		require.Equal(t, "/metrics", w.target().URL().Path)
 		require.Equal(t, 1.0, w.metric("prometheus_target_scrape_pool_reloads_failed_total"))
 		wait(10 * time.Second)

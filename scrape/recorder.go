@@ -40,8 +40,9 @@ type recorder struct {
 	// marked.
 	tracked  map[storage.SeriesRef]struct{}
 	failures int // in a row
-	// refusing says that the store refused series of the scrape before, too: what
-	// a warning has said once is not said with every scrape.
+	// refused has the series of the scrape at hand that were refused; refusing says
+	// that there were some in the scrape before.
+	refused  refusedSeries
 	refusing bool
 
 	// tracking says that the end of series with timestamps is to be marked.
@@ -49,8 +50,7 @@ type recorder struct {
 
 	// Of the scrape at hand.
 	added   []storage.Column // columns that its body needed
-	refused int              // series that a limit of the store refused
-	refusal error            // of the first of them
+	refusal error            // of the store, of a series
 	current storage.Bitmap   // columns that it has, whether the store takes the samples or not
 	stale   storage.Bitmap   // columns that it ends
 }
@@ -101,15 +101,17 @@ func (r *recorder) open(s *settings) error {
 // read parses a body into sc. After an error, or if the body is empty, sc has no
 // samples.
 func (r *recorder) read(sc *parse.Scrape, s *settings, body []byte, contentType string) error {
-	r.added, r.refused = r.added[:0], 0
+	r.added, r.refusal = r.added[:0], nil
 	opts := r.rules.Parse
 	opts.Admit, opts.HonorTimestamps = r.admission.admit, s.honorTimestamps
 	opts.SampleLimit, opts.BucketLimit, opts.MaxSchema = s.sampleLimit, s.bucketLimit, s.maxSchema
 	err := r.layout.Parse(sc, body, contentType, &opts)
 	if err == nil {
+		r.limitSeries(sc, s.seriesLimit)
 		err = r.layout.Commit(sc, r)
 	}
 	if err != nil {
+		r.refused.reset(s.seriesLimit)
 		r.layout.Abort(sc)
 		for _, c := range r.added {
 			if !r.held.Has(c) {
@@ -123,15 +125,7 @@ func (r *recorder) read(sc *parse.Scrape, s *settings, body []byte, contentType 
 		r.held = r.held.Grow(int(c) + 1)
 		r.held.Set(c)
 	}
-	if r.refused > 0 {
-		r.metrics.seriesRefused.Add(float64(r.refused))
-		level := slog.LevelWarn
-		if r.refusing {
-			level = slog.LevelDebug
-		}
-		r.log.Log(context.Background(), level, "the store refused new series, the others are stored", "num_refused", r.refused, "first", r.refusal)
-	}
-	r.refusing = r.refused > 0
+	r.tellRefused(s.job)
 	if sc.Duplicates > 0 {
 		r.metrics.duplicates.Add(float64(sc.Duplicates))
 		r.log.Warn("the target exposes series more than once; the first sample of each is stored", "num_dropped", sc.Duplicates)
@@ -154,7 +148,8 @@ func (r *recorder) countLimit(err error) {
 func (r *recorder) AddColumn(n *parse.NewSeries) (storage.Column, bool, error) {
 	c, err := r.group.AddColumn(n.Labels)
 	if errors.Is(err, storage.ErrSeriesLimit) || errors.Is(err, storage.ErrLabelLimit) {
-		if r.refused++; r.refused == 1 {
+		r.refused.note(n.Labels, true)
+		if r.refusal == nil {
 			r.refusal = err
 		}
 		return 0, false, nil

@@ -17,6 +17,7 @@ import (
 // settings say how a target is scraped. They are immutable: a reload gives a
 // loop new ones.
 type settings struct {
+	job        string
 	target     *Target
 	schedule   schedule
 	tolerance  time.Duration
@@ -30,6 +31,7 @@ type settings struct {
 
 	bodySizeLimit int64
 	sampleLimit   int
+	seriesLimit   int // 0 is none
 	bucketLimit   int
 	maxSchema     int32
 	zstd          bool
@@ -60,12 +62,14 @@ func (p *pool) newSettings(t *Target) *settings {
 	// Checked when the pool was made.
 	escaping, _ := config.ToEscapingScheme(job.MetricNameEscapingScheme, job.MetricNameValidationScheme)
 	s := &settings{
+		job:             job.JobName,
 		target:          t,
 		schedule:        newSchedule(t.interval, t.hash, p.seed),
 		tolerance:       p.opts.TimestampTolerance,
 		refusal:         p.refusal,
 		bodySizeLimit:   int64(job.BodySizeLimit),
 		sampleLimit:     int(job.SampleLimit),
+		seriesLimit:     p.seriesLimit,
 		bucketLimit:     int(job.NativeHistogramBucketLimit),
 		maxSchema:       schemaOf(job.NativeHistogramMinBucketFactor),
 		zstd:            p.opts.AcceptZstd,

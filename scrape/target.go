@@ -45,10 +45,15 @@ type Target struct {
 		// change without the target changing.
 		job                 *config.ScrapeConfig
 		discovered, ofGroup model.LabelSet
-		// history and families belong to the loop, nil if there is none.
-		history  *history
-		families *parse.Families
+		state               targetState
 	}
+}
+
+// targetState is what the loop of a target has for it, all nil if there is none.
+type targetState struct {
+	history  *history
+	refused  *refusedSeries
+	families *parse.Families
 }
 
 // newTarget makes a target of the labels ls that relabelling left, which are
@@ -174,7 +179,15 @@ func (t *Target) Records() []Record { return t.history().list() }
 func (t *Target) history() *history {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.mu.history
+	return t.mu.state.history
+}
+
+// Refused returns the new series of the last scrape that were not stored.
+func (t *Target) Refused() RefusedSeries {
+	t.mu.RLock()
+	refused := t.mu.state.refused
+	t.mu.RUnlock()
+	return refused.read()
 }
 
 // Health returns the health as of the last scrape.
@@ -221,16 +234,16 @@ func (t *Target) refresh(from *Target) {
 // inherit takes over the state of the target that t replaces.
 func (t *Target) inherit(from *Target) {
 	from.mu.RLock()
-	history, families := from.mu.history, from.mu.families
+	state := from.mu.state
 	from.mu.RUnlock()
-	t.setState(history, families)
+	t.setState(state)
 }
 
 // setState makes the target show the state of its loop.
-func (t *Target) setState(h *history, f *parse.Families) {
+func (t *Target) setState(s targetState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.history, t.mu.families = h, f
+	t.mu.state = s
 }
 
 // identity is what makes the series of a target: the labels they get. Of targets

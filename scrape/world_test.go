@@ -95,9 +95,14 @@ func (w *world) stop() {
 
 func (w *world) apply(yaml string) {
 	w.t.Helper()
+	w.applyLimits(yaml, SeriesLimits{})
+}
+
+func (w *world) applyLimits(yaml string, limits SeriesLimits) {
+	w.t.Helper()
 	cfg, err := config.Load(yaml, slog.New(slog.DiscardHandler))
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.m.ApplyConfig(cfg))
+	require.NoError(w.t, w.m.ApplyConfig(cfg, limits))
 }
 
 // discover sends the targets of the job "test", each an address.

@@ -11,6 +11,7 @@ import (
 	"github.com/gnomonhq/gnomon/config"
 	"github.com/gnomonhq/gnomon/discovery"
 	"github.com/gnomonhq/gnomon/internal/machine"
+	"github.com/gnomonhq/gnomon/scrape"
 	"github.com/gnomonhq/gnomon/tsdb"
 	"github.com/gnomonhq/gnomon/web"
 )
@@ -107,7 +108,19 @@ func (s *server) applyStorage(c *config.Config) error {
 func (s *server) applyScrape(c *config.Config) error {
 	whole := *c.Prometheus
 	whole.ScrapeConfigs, whole.ScrapeConfigFiles = c.ScrapeConfigs, nil
-	return s.scraper.ApplyConfig(&whole)
+	return s.scraper.ApplyConfig(&whole, seriesLimits(&c.Gnomon.Scrape))
+}
+
+func seriesLimits(s *config.Scrape) scrape.SeriesLimits {
+	limits := scrape.SeriesLimits{ByJob: map[string]int{}}
+	for _, l := range s.Limits {
+		if l.Job == "" {
+			limits.PerTarget = max(l.SeriesPerTarget, 0)
+		} else {
+			limits.ByJob[l.Job] = max(l.SeriesPerTarget, 0)
+		}
+	}
+	return limits
 }
 
 func (s *server) applyTargetDiscovery(c *config.Config) error {

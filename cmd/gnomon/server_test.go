@@ -133,6 +133,6 @@ func TestServerShowsScrapes(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, body := s.get(t, "/api/v1/targets/scrapes?limit=1")
 		require.Equal(t, http.StatusOK, status, body)
-		return strings.Contains(body, `"scrapePool":"self"`) && strings.Contains(body, `"errorClass":"","error":""}]}]}`)
+		return strings.Contains(body, `"scrapePool":"self"`) && strings.Contains(body, `"errorClass":"","error":""}],"refusedSeries":{`)
 	}, 10*time.Second, 20*time.Millisecond)
 }

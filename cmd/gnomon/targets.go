@@ -50,6 +50,8 @@ func (t apiTargets) ScrapeHistory(pool string, scrapes int) iter.Seq[api.Scraped
 			sortTargets(active[name])
 			for _, target := range active[name] {
 				shown := api.ScrapedTarget{Pool: name, URL: target.URL().String(), Labels: target.Labels()}
+				refused := target.Refused()
+				shown.Refused = api.RefusedSeries{OverLimit: refused.OverLimit, Limit: refused.Limit, ByStore: refused.ByStore, Series: refused.Series}
 				records := target.Records()
 				for i := len(records) - 1; i >= 0 && len(shown.Scrapes) != scrapes; i-- {
 					shown.Scrapes = append(shown.Scrapes, apiScrape(&records[i]))

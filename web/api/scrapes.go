@@ -15,6 +15,16 @@ type ScrapedTarget struct {
 	Labels labels.Labels
 	// Scrapes are the last scrapes, the newest one first.
 	Scrapes []Scrape
+	Refused RefusedSeries
+}
+
+// RefusedSeries are the new series of the last scrape that were not stored.
+type RefusedSeries struct {
+	// OverLimit counts those beyond Limit, the limit of the target's job, ByStore
+	// those that the database refused.
+	OverLimit, Limit, ByStore int
+	// Series names some of them.
+	Series []string
 }
 
 // Scrape is the outcome of one scrape.
@@ -79,7 +89,15 @@ func (e *encoder) scrapedTarget(t *ScrapedTarget) {
 		e.comma(i)
 		e.scrape(&t.Scrapes[i])
 	}
-	e.raw(`]}`)
+	e.raw(`],"refusedSeries":{"overLimit":`)
+	e.integer(int64(t.Refused.OverLimit))
+	e.raw(`,"limit":`)
+	e.integer(int64(t.Refused.Limit))
+	e.raw(`,"byStorage":`)
+	e.integer(int64(t.Refused.ByStore))
+	e.raw(`,"series":`)
+	e.strs(t.Refused.Series)
+	e.raw(`}}`)
 }
 
 func (e *encoder) scrape(s *Scrape) {

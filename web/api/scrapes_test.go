@@ -16,7 +16,8 @@ func TestTargetScrapes(t *testing.T) {
 		asked = append(asked, pool, scrapes)
 		return func(yield func(ScrapedTarget) bool) {
 			_ = yield(ScrapedTarget{
-				Pool: "api", URL: "http://a:1/<", Labels: labels.FromStrings("instance", "a:1", "job", "api"),
+				Refused: RefusedSeries{OverLimit: 4, Limit: 10, ByStore: 1, Series: []string{"<a>"}},
+				Pool:    "api", URL: "http://a:1/<", Labels: labels.FromStrings("instance", "a:1", "job", "api"),
 				Scrapes: []Scrape{
 					{Start: at, Duration: 1500 * time.Millisecond, Bytes: -1, Class: "body_size", Error: "body size limit exceeded"},
 					{Start: at.Add(-time.Minute), Duration: time.Millisecond, Bytes: 20, Scraped: 3, Kept: 2, Added: 1},
@@ -31,8 +32,8 @@ func TestTargetScrapes(t *testing.T) {
 		{"start":"2026-09-21T14:13:20.5Z","duration":1.5,"bodySizeBytes":-1,"samplesScraped":0,"samplesPostMetricRelabeling":0,"seriesAdded":0,
 		 "errorClass":"body_size","error":"body size limit exceeded"},
 		{"start":"2026-09-21T14:12:20.5Z","duration":0.001,"bodySizeBytes":20,"samplesScraped":3,"samplesPostMetricRelabeling":2,"seriesAdded":1,
-		 "errorClass":"","error":""}]}`
-	second := `{"labels":{"instance":"b:1","job":"api"},"scrapePool":"api","scrapeUrl":"http://b:1/","scrapes":[]}`
+		 "errorClass":"","error":""}],"refusedSeries":{"overLimit":4,"limit":10,"byStorage":1,"series":["<a>"]}}`
+	second := `{"labels":{"instance":"b:1","job":"api"},"scrapePool":"api","scrapeUrl":"http://b:1/","scrapes":[],"refusedSeries":{"overLimit":0,"limit":0,"byStorage":0,"series":[]}}`
 	require.JSONEq(t, `{"status":"success","data":{"targets":[`+first+`,`+second+`]}}`, w.Body.String())
 	w = request(h, "GET", `/targets/scrapes?scrapePool=api&limit=2&match_target={instance="b:1"}`, "", "")
 	require.JSONEq(t, `{"status":"success","data":{"targets":[`+second+`]}}`, w.Body.String())
