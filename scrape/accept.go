@@ -25,13 +25,11 @@ func acceptHeader(protocols []config.ScrapeProtocol, escaping model.EscapingSche
 	return strings.Join(append(values, fmt.Sprintf("*/*;q=0.%d", weight)), ",")
 }
 
-func acceptEncodingHeader(compression, zstd bool) string {
-	switch {
-	case !compression:
+// acceptEncodingHeader returns the Accept-Encoding header. zstd comes first: at the
+// same size it takes less of both processors than gzip.
+func acceptEncodingHeader(compression bool) string {
+	if !compression {
 		return "identity"
-	case zstd:
-		return "zstd,gzip"
-	default:
-		return "gzip"
 	}
+	return zstdEncoding + "," + gzipEncoding
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 
 	"github.com/gnomonhq/gnomon/scrape/parse"
@@ -92,7 +93,7 @@ func fetchFailure(err error) FailureClass {
 		return FailureEncoding
 	case errors.As(err, &dns):
 		return FailureResolve
-	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record), errors.As(err, &alert):
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record), errors.As(err, &alert):
 		return FailureTLS
 	case errors.As(err, &network) && network.Timeout():
 		return FailureTimeout

@@ -10,15 +10,9 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
 
-var (
-	errBodySizeLimit = errors.New("body size limit exceeded")
-	errZstdNotAsked  = errors.New("the target sent a zstd-compressed body without being asked to: zstd is not enabled")
-)
+var errBodySizeLimit = errors.New("body size limit exceeded")
 
 // newRequest returns the request that scrapes a target.
 func newRequest(t *Target, accept, acceptEncoding, userAgent string) (*http.Request, error) {
@@ -55,53 +49,19 @@ func (s *settings) fetch(ctx context.Context, buf []byte) (body []byte, contentT
 	if resp.StatusCode != http.StatusOK {
 		return buf[:0], "", markAs(errStatus, fmt.Errorf("server returned HTTP status %s", resp.Status))
 	}
-	r, done, err := s.decompress(resp)
-	if err != nil {
-		return buf[:0], "", err
+	switch encoding := resp.Header.Get("Content-Encoding"); encoding {
+	case gzipEncoding, zstdEncoding:
+		body, err = s.readEncoded(ctx, buf[:0], resp, encoding)
+	default:
+		body, err = readAll(buf[:0], resp.Body, s.bodySizeLimit)
 	}
-	defer done()
-	body, err = readAll(buf[:0], r, s.bodySizeLimit)
-	read = err == nil && r == resp.Body
+	read = err == nil
 	return body, resp.Header.Get("Content-Type"), err
 }
 
 // maxDiscard is how much of an unwanted body is read for the sake of the
 // connection.
 const maxDiscard = 256 << 10
-
-// decompress returns a reader of the plain body. done gives the decompressor
-// back.
-func (s *settings) decompress(resp *http.Response) (r io.Reader, done func(), err error) {
-	switch resp.Header.Get("Content-Encoding") {
-	case "gzip":
-		z, ok := gzipReaders.Get().(*gzip.Reader)
-		if !ok {
-			z = new(gzip.Reader)
-		}
-		if err := z.Reset(resp.Body); err != nil {
-			gzipReaders.Put(z)
-			return nil, nil, fmt.Errorf("gzip body: %w", err)
-		}
-		return z, func() { gzipReaders.Put(z) }, nil
-	case "zstd":
-		if !s.zstd {
-			return nil, nil, errZstdNotAsked
-		}
-		z, err := zstd.NewReader(resp.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
-		if err != nil {
-			return nil, nil, fmt.Errorf("zstd body: %w", err)
-		}
-		return z, z.Close, nil
-	default:
-		return resp.Body, func() {}, nil
-	}
-}
-
-const maxZstdWindow = 8 << 20
-
-// gzipReaders has gzip readers, of 40 KB each, for the scrapes that run at the
-// same time.
-var gzipReaders sync.Pool
 
 // readAll appends what r has to buf. limit is a size in bytes that the body must
 // stay below; 0 is no limit. The result has a byte of capacity to spare.

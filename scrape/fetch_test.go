@@ -43,10 +43,10 @@ func TestRequest(t *testing.T) {
 		yaml, accept, encoding string
 	}{
 		{job(),
-			"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3", "gzip"},
+			"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3", "zstd,gzip"},
 		{job("scrape_protocols: [PrometheusText0.0.4]", "enable_compression: false"), "text/plain;version=0.0.4;q=0.7,*/*;q=0.6", "identity"},
 		{job("scrape_protocols: [PrometheusProto, PrometheusText1.0.0]", "metric_name_validation_scheme: legacy"),
-			"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=1.0.0;escaping=underscores;q=0.6,*/*;q=0.5", "gzip"},
+			"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=1.0.0;escaping=underscores;q=0.6,*/*;q=0.5", "zstd,gzip"},
 	} {
 		s := settingsFor(t, c.yaml, model.LabelSet{"__address__": "a:1"})
 		require.Equal(t, c.accept, s.request.Header.Get("Accept"))
@@ -54,8 +54,7 @@ func TestRequest(t *testing.T) {
 		require.Equal(t, "5", s.request.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"))
 		require.True(t, strings.HasPrefix(s.request.Header.Get("User-Agent"), "Gnomon/"))
 	}
-	s := settingsFor(t, job(), model.LabelSet{"__address__": "a:1"}, func(o *Options) { o.AcceptZstd, o.UserAgent = true, "me" })
-	require.Equal(t, "zstd,gzip", s.request.Header.Get("Accept-Encoding"))
+	s := settingsFor(t, job(), model.LabelSet{"__address__": "a:1"}, func(o *Options) { o.UserAgent = "me" })
 	require.Equal(t, "me", s.request.Header.Get("User-Agent"))
 }
 
@@ -108,18 +107,18 @@ func TestFetch(t *testing.T) {
 		return ls
 	}
 	for _, encoding := range []string{"", "gzip", "zstd"} {
-		s := settingsFor(t, job(), target("encoding", encoding), func(o *Options) { o.AcceptZstd = true })
+		s := settingsFor(t, job(), target("encoding", encoding))
 		for range 3 { // with a reader that was used before
 			body, err := fetch(t, s)
 			require.NoError(t, err)
 			require.Equal(t, text, body)
 		}
 		if encoding != "" {
-			_, err := fetch(t, settingsFor(t, job(), target("encoding", encoding, "cut", "1"), func(o *Options) { o.AcceptZstd = true }))
+			_, err := fetch(t, settingsFor(t, job(), target("encoding", encoding, "cut", "1")))
 			require.Error(t, err)
 		}
 	}
-	_, err = fetch(t, settingsFor(t, job(), target("encoding", "zstd")))
+	_, err = fetch(t, settingsFor(t, job("enable_compression: false"), target("encoding", "zstd")))
 	require.ErrorIs(t, err, errZstdNotAsked)
 
 	size := len(text)

@@ -37,8 +37,6 @@ type Options struct {
 	TypeAndUnitLabels bool
 	// OpenMetrics2 accepts OpenMetrics 2.0.
 	OpenMetrics2 bool
-	// AcceptZstd offers zstd to targets, besides gzip.
-	AcceptZstd bool
 	// HTTPClientOptions are applied to the HTTP clients of all jobs.
 	HTTPClientOptions []config_util.HTTPClientOption
 

@@ -34,7 +34,7 @@ type settings struct {
 	seriesLimit   int // 0 is none
 	bucketLimit   int
 	maxSchema     int32
-	zstd          bool
+	compression   bool
 
 	honorTimestamps bool
 	trackTimestamps bool
@@ -72,7 +72,7 @@ func (p *pool) newSettings(t *Target) *settings {
 		seriesLimit:     p.seriesLimit,
 		bucketLimit:     int(job.NativeHistogramBucketLimit),
 		maxSchema:       schemaOf(job.NativeHistogramMinBucketFactor),
-		zstd:            p.opts.AcceptZstd,
+		compression:     job.EnableCompression,
 		honorTimestamps: job.HonorTimestamps,
 		trackTimestamps: job.TrackTimestampsStaleness,
 		extraMetrics:    job.ExtraScrapeMetricsEnabled(),
@@ -100,7 +100,7 @@ func (p *pool) newSettings(t *Target) *settings {
 	}
 	if s.client, s.requestErr = p.clients.of(t); s.requestErr == nil {
 		s.request, s.requestErr = newRequest(t, acceptHeader(job.ScrapeProtocols, escaping),
-			acceptEncodingHeader(job.EnableCompression, p.opts.AcceptZstd), p.opts.UserAgent)
+			acceptEncodingHeader(job.EnableCompression), p.opts.UserAgent)
 	}
 	return s
 }

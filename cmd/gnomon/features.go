@@ -22,7 +22,6 @@ type featureSet struct {
 	openMetrics2           bool
 	startTimestamps        bool
 	typeAndUnitLabels      bool
-	zstdScrape             bool
 	autoReloadConfig       bool
 }
 
@@ -81,7 +80,7 @@ var features = []feature{
 	{"use-start-timestamps", func(f *featureSet) *bool { return &f.useStartTimestamps }, ""},
 	{"use-uncached-io", nil, inherentNote},
 	{"xor2-encoding", nil, inherentNote},
-	{"zstd-scrape", func(f *featureSet) *bool { return &f.zstdScrape }, ""},
+	{"zstd-scrape", nil, "zstd is always offered to targets where enable_compression is on"},
 }
 
 // knownFeatures lists the names for the help text.

@@ -173,7 +173,7 @@ func (s *server) buildScraper() (err error) {
 		// The discovery paces its deliveries itself; each is to take effect at once.
 		TimestampTolerance: tolerance, ReloadInterval: time.Nanosecond,
 		StartTimestamps: s.opts.features.startTimestamps, TypeAndUnitLabels: s.opts.features.typeAndUnitLabels,
-		OpenMetrics2: s.opts.features.openMetrics2, AcceptZstd: s.opts.features.zstdScrape,
+		OpenMetrics2: s.opts.features.openMetrics2,
 	}, s.store)
 	return err
 }
