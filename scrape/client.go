@@ -62,6 +62,8 @@ func (c *clients) closeIdle() {
 	}
 }
 
+func (c *clients) hasSockets() bool { return len(c.sockets) > 0 }
+
 // keepSockets drops the clients of the sockets that are not in use.
 func (c *clients) keepSockets(inUse map[string]bool) {
 	for path, client := range c.sockets {

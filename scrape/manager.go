@@ -62,7 +62,9 @@ func New(opts Options, store storage.Writer) (*Manager, error) {
 }
 
 // Run scrapes until ctx is done and then waits for all loops to end. groups
-// brings the target groups by job, always all of them. It is to be called once.
+// brings the target groups by job, always all of them: a slice, or a group, at the
+// same address as in the delivery before has the same content and costs nothing. It
+// is to be called once.
 func (m *Manager) Run(ctx context.Context, groups <-chan map[string][]*targetgroup.Group) error {
 	m.mu.Lock()
 	m.ctx = ctx

@@ -32,7 +32,8 @@ type pool struct {
 
 	// syncing serialises sync and reload; relabelling happens under it alone.
 	syncing sync.Mutex
-	groups  []*targetgroup.Group // the last ones, guarded by syncing
+	groups  relabelledGroups // guarded by syncing
+	synced  bool             // guarded by syncing: groups are those of a delivery
 
 	mu         sync.Mutex
 	job        *config.ScrapeConfig
@@ -42,9 +43,10 @@ type pool struct {
 	seriesLimit int
 	refusal     error            // too many targets
 	loops       map[uint64]*loop // by the hash of their target
-	retired     map[string]*loop // by the identity of their target
-	dropped     []*Target        // as many as keep_dropped_targets
-	nDropped    int
+	// again counts the further targets with the hash of one, if there are any:
+	// several groups may have the same.
+	again   map[uint64]int
+	retired map[string]*loop // by the identity of their target
 }
 
 // newPool returns a pool without targets. clients come from newClients for the
@@ -54,7 +56,7 @@ func (m *Manager) newPool(ctx context.Context, job *config.ScrapeConfig, c *clie
 		opts: m.opts, store: m.store, metrics: m.metrics, log: m.opts.Logger.With("scrape_pool", job.JobName),
 		seed: m.seed, ctx: ctx, loopsDone: &m.loopsDone,
 		job: job, clients: c, failureLog: m.failureLogs[job.ScrapeFailureLogFile], seriesLimit: m.limits.of(job.JobName),
-		loops: map[uint64]*loop{}, retired: map[string]*loop{},
+		loops: map[uint64]*loop{}, again: map[uint64]int{}, retired: map[string]*loop{},
 	}
 	p.metrics.targetLimit.WithLabelValues(job.JobName).Set(float64(job.TargetLimit))
 	p.metrics.seriesLimit.WithLabelValues(job.JobName).Set(float64(p.seriesLimit))
@@ -70,85 +72,119 @@ func checkJob(job *config.ScrapeConfig) error {
 	return nil
 }
 
-// sync makes the targets of the groups those of the pool.
+// sync makes the targets of the groups those of the pool. Groups at the same
+// address as before have the same content.
 func (p *pool) sync(groups []*targetgroup.Group) {
 	p.syncing.Lock()
 	defer p.syncing.Unlock()
-	p.groups = groups
-	p.syncLocked()
+	if p.synced && p.groups.same(groups) {
+		return
+	}
+	p.syncLocked(groups, nil)
 }
 
-// syncLocked is sync with syncing held.
-func (p *pool) syncLocked() {
+// syncLocked is sync with syncing held. removed has the targets of groups that are
+// gone already.
+func (p *pool) syncLocked(groups []*targetgroup.Group, removed []*groupTargets) {
 	start := time.Now()
+	p.synced = true
 	p.mu.Lock()
 	job := p.job
 	p.mu.Unlock()
 
-	var active, dropped []*Target
-	nDropped, nFailed := 0, 0
 	lb := labels.NewBuilder(labels.EmptyLabels())
-	for _, g := range p.groups {
-		targets, failures := targetsFromGroup(g, job, lb)
-		nFailed += len(failures)
-		for _, err := range failures {
-			p.log.Error("a target was left out", "err", err)
-		}
-		for _, t := range targets {
-			if !t.labels.IsEmpty() {
-				active = append(active, t)
-				continue
-			}
-			nDropped++
-			if job.KeepDroppedTargets == 0 || uint(len(dropped)) < job.KeepDroppedTargets {
-				dropped = append(dropped, t)
-			}
-		}
+	relabel := func(g *targetgroup.Group) *groupTargets { return p.relabel(g, job, lb) }
+	added, gone := p.groups.replace(groups, relabel)
+	if limit := job.KeepDroppedTargets; limit > 0 {
+		p.groups.keepDropped(int(limit), relabel)
 	}
-	p.setTargets(active, dropped, nDropped)
+	p.setTargets(added, append(removed, gone...))
 
-	p.metrics.syncFailures.WithLabelValues(job.JobName).Add(float64(nFailed))
+	p.metrics.syncFailures.WithLabelValues(job.JobName).Add(float64(p.groups.nFailed))
 	p.metrics.syncSeconds.WithLabelValues(job.JobName).Observe(since(start).Seconds())
 	p.metrics.syncHistogram.WithLabelValues(job.JobName).Observe(since(start).Seconds())
 	p.metrics.syncs.WithLabelValues(job.JobName).Inc()
 }
 
-// setTargets starts, changes and retires loops so that there is one for each of
-// the active targets.
-func (p *pool) setTargets(active, dropped []*Target, nDropped int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dropped, p.nDropped = dropped, nDropped
-
-	next := make(map[uint64]*loop, len(active))
-	sockets := map[string]bool{}
-	var unknown []*Target
-	for _, t := range active {
-		sockets[t.labels.Get(unixSocketLabel)] = true
-		if _, twice := next[t.hash]; twice {
+// relabel makes the targets of a group.
+func (p *pool) relabel(g *targetgroup.Group, job *config.ScrapeConfig, lb *labels.Builder) *groupTargets {
+	targets, failures := targetsFromGroup(g, job, lb)
+	for _, err := range failures {
+		p.log.Error("a target was left out", "err", err)
+	}
+	made := &groupTargets{nFailed: len(failures)}
+	for _, t := range targets {
+		if t.labels.IsEmpty() {
+			made.dropped = append(made.dropped, t)
 			continue
 		}
-		l := p.loops[t.hash]
-		if l != nil {
-			l.target().refresh(t)
-		} else {
-			unknown = append(unknown, t)
-		}
-		next[t.hash] = l
+		made.active = append(made.active, t)
+		made.hashes = append(made.hashes, t.hash)
 	}
-	for hash, l := range p.loops {
-		if _, ok := next[hash]; !ok {
-			l.update(l.settings.Load().retire())
-			p.retired[l.target().identity()] = l
+	made.nDropped = len(made.dropped)
+	return made
+}
+
+// setTargets starts, changes and retires loops for what the groups add and remove.
+func (p *pool) setTargets(added, removed []*groupTargets) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// What is added comes first: most of what a group had it has again.
+	var unknown []*Target
+	fresh := map[uint64]bool{}
+	for _, made := range added {
+		for _, t := range made.active {
+			l := p.loops[t.hash]
+			switch {
+			case l != nil:
+				l.target().refresh(t)
+				p.again[t.hash]++
+			case fresh[t.hash]:
+				p.again[t.hash]++
+			default:
+				fresh[t.hash] = true
+				unknown = append(unknown, t)
+			}
+		}
+		made.active = nil
+	}
+	for _, made := range removed {
+		for _, hash := range made.hashes {
+			p.drop(hash)
 		}
 	}
-	p.limitTargets(len(next))
+	p.limitTargets(len(p.loops) + len(unknown))
 	for _, t := range unknown {
-		next[t.hash] = p.loopFor(t)
+		p.loops[t.hash] = p.loopFor(t)
 	}
-	p.loops = next
-	p.clients.keepSockets(sockets)
-	p.metrics.targets.WithLabelValues(p.job.JobName).Set(float64(len(next)))
+	if p.clients.hasSockets() {
+		p.clients.keepSockets(p.socketsInUse())
+	}
+	p.metrics.targets.WithLabelValues(p.job.JobName).Set(float64(len(p.loops)))
+}
+
+// drop retires the loop of a target unless another group has the target too.
+func (p *pool) drop(hash uint64) {
+	switch n := p.again[hash]; n {
+	case 0:
+		l := p.loops[hash]
+		delete(p.loops, hash)
+		l.update(l.settings.Load().retire())
+		p.retired[l.target().identity()] = l
+	case 1:
+		delete(p.again, hash)
+	default:
+		p.again[hash] = n - 1
+	}
+}
+
+// socketsInUse returns the paths of the unix sockets that targets have.
+func (p *pool) socketsInUse() map[string]bool {
+	sockets := map[string]bool{}
+	for _, l := range p.loops {
+		sockets[l.target().labels.Get(unixSocketLabel)] = true
+	}
+	return sockets
 }
 
 // loopFor returns a loop for a new target: that of a target with the same
@@ -222,7 +258,8 @@ func (p *pool) reload(job *config.ScrapeConfig, c *clients, log *failureLog, lim
 	p.mu.Unlock()
 
 	// Relabelling may have changed.
-	p.syncLocked()
+	groups := p.groups.groups
+	p.syncLocked(groups, p.groups.clear())
 	old.closeIdle()
 	p.metrics.reloadSeconds.WithLabelValues(time.Duration(job.ScrapeInterval).String()).Observe(since(start).Seconds())
 }
@@ -244,8 +281,8 @@ func (p *pool) adjust(log *failureLog, limit int) {
 func (p *pool) stop() {
 	p.syncing.Lock()
 	defer p.syncing.Unlock()
-	p.groups = nil
-	p.setTargets(nil, nil, 0)
+	p.synced = false
+	p.setTargets(nil, p.groups.clear())
 	p.clients.closeIdle()
 	p.metrics.forgetJob(p.job.JobName)
 }
@@ -268,9 +305,9 @@ func (p *pool) active() []*Target {
 }
 
 func (p *pool) droppedTargets() (targets []*Target, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.dropped, p.nDropped
+	p.syncing.Lock()
+	defer p.syncing.Unlock()
+	return p.groups.droppedTargets(), p.groups.nDropped
 }
 
 func (p *pool) config() *config.ScrapeConfig {

@@ -81,7 +81,7 @@ func orEmpty(errs []error) []error {
 }
 
 // scrapeConfig returns the job of a configuration that has one.
-func scrapeConfig(t *testing.T, yaml string) *config.ScrapeConfig {
+func scrapeConfig(t testing.TB, yaml string) *config.ScrapeConfig {
 	t.Helper()
 	jobs, err := loadJobs(t, yaml).GetScrapeConfigs()
 	require.NoError(t, err)

@@ -263,7 +263,7 @@ func job(lines ...string) string {
 	return "global: {scrape_interval: 10s, scrape_timeout: 5s}\nscrape_configs:\n- job_name: test\n  " + strings.Join(lines, "\n  ")
 }
 
-func loadJobs(t *testing.T, yaml string) *config.Config {
+func loadJobs(t testing.TB, yaml string) *config.Config {
 	t.Helper()
 	cfg, err := config.Load(yaml, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
