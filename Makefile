@@ -25,7 +25,7 @@ SOAKSEEDS ?= 3000
 QUERYSEEDS ?= 1000
 ARGS     ?=
 
-.PHONY: help build run test lint unit e2e race fuzz bench peers soak clean bin/kubeapi
+.PHONY: help build run test lint unit e2e race fuzz bench peers soak farm clean bin/kubeapi
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ soak: build ## random lives of the database, random queries beside Prometheus, e
 	go test -count=1 -timeout=0 -run '^(TestAgreesWithModel|TestFailingOperation|TestCrash)$$' ./tsdb -args -seeds=$(SOAKSEEDS) -sweep-step=1
 	go test -count=1 -timeout=0 -run '^TestDifferential$$' ./promql -args -seeds=$(QUERYSEEDS) -queries=100
 	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon go test -count=1 -timeout=0 -run '^TestCrash$$' -v . -args -soak=$(SOAKTIME)
+
+farm: ## 10,000 targets on the loopback, scraped every 15 seconds (longer: ARGS='-farm-rounds=20')
+	go test -count=1 -timeout=0 -run '^TestFarm$$' -v ./scrape -args -farm-targets=10000 -farm-interval=15s -farm-jitter=50ms $(ARGS)
 
 clean: ## remove what build made; data stays
 	rm -rf bin
