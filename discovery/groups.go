@@ -41,7 +41,7 @@ func (t *groupTable) apply(update []*targetgroup.Group) bool {
 			t.index[g.Source] = len(t.groups)
 			t.groups = append(t.groups, g)
 			t.targets += len(g.Targets)
-		case equalGroups(t.groups[at], g):
+		case EqualGroups(t.groups[at], g):
 			continue
 		default:
 			t.targets += len(g.Targets) - len(t.groups[at].Targets)
@@ -76,7 +76,7 @@ func (t *groupTable) share() []*targetgroup.Group {
 	return t.shared
 }
 
-// equalGroups compares all that receivers see of two groups of one source.
-func equalGroups(a, b *targetgroup.Group) bool {
+// EqualGroups compares all that receivers see of two groups of one source.
+func EqualGroups(a, b *targetgroup.Group) bool {
 	return a == b || maps.Equal(a.Labels, b.Labels) && slices.EqualFunc(a.Targets, b.Targets, maps.Equal)
 }

@@ -41,7 +41,7 @@ func TestGroupTableAgainstMap(t *testing.T) {
 				want = want || old != nil
 				delete(known, source)
 			default:
-				want = want || old == nil || !equalGroups(old, g)
+				want = want || old == nil || !EqualGroups(old, g)
 				known[source] = g
 			}
 			update = append(update, g, nil)

@@ -53,6 +53,10 @@ type Options struct {
 	// process. Default: created on Registerer, which only works for one manager.
 	Metrics *Metrics
 
+	// Mechanisms take the place of the configurations that they serve in making
+	// discoverers. Default: none.
+	Mechanisms []Mechanism
+
 	// HTTPClientOptions are handed to mechanisms that speak HTTP.
 	HTTPClientOptions []config.HTTPClientOption
 
@@ -78,6 +82,7 @@ type Manager struct {
 	name        string
 	logger      *slog.Logger
 	httpOptions []config.HTTPClientOption
+	mechanisms  []Mechanism
 	sdMetrics   *upstream.SDMetrics
 	metrics     *upstream.Metrics
 	runs        *runs
@@ -137,7 +142,7 @@ func New(opts Options) (*Manager, error) {
 		}
 	}
 	m := &Manager{
-		name: opts.Name, logger: opts.Logger, httpOptions: opts.HTTPClientOptions,
+		name: opts.Name, logger: opts.Logger, httpOptions: opts.HTTPClientOptions, mechanisms: opts.Mechanisms,
 		sdMetrics: opts.Metrics.sd, metrics: metrics,
 		runs: newRuns(), pacer: newPacer(opts.UpdateInterval), stopTimeout: opts.StopTimeout,
 		syncCh: make(chan map[string][]*targetgroup.Group), changed: make(chan struct{}, 1),
@@ -297,7 +302,7 @@ func (m *Manager) plan(p *plan, set string, c upstream.Config) {
 		p.sets[set].add(p.known[i])
 		return
 	}
-	d, err := c.NewDiscoverer(upstream.DiscovererOptions{
+	d, err := m.newDiscoverer(c, upstream.DiscovererOptions{
 		Logger:            m.logger.With("discovery", c.Name(), "config", set),
 		HTTPClientOptions: m.httpOptions,
 		Metrics:           m.sdMetrics.MechanismMetrics[c.Name()],
@@ -312,6 +317,16 @@ func (m *Manager) plan(p *plan, set string, c upstream.Config) {
 	p.created = append(p.created, created)
 	p.providers = append(p.providers, created)
 	p.sets[set].add(created)
+}
+
+// newDiscoverer asks the mechanism that serves the configuration, or the configuration
+// itself.
+func (m *Manager) newDiscoverer(c upstream.Config, opts upstream.DiscovererOptions) (upstream.Discoverer, error) {
+	i := slices.IndexFunc(m.mechanisms, func(x Mechanism) bool { return x.Name() == c.Name() })
+	if i < 0 {
+		return c.NewDiscoverer(opts)
+	}
+	return m.mechanisms[i].NewDiscoverer(c, opts)
 }
 
 // start runs a provider until it is cancelled or the manager stops.

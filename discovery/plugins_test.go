@@ -34,7 +34,7 @@ func linked(t *testing.T, tags string) []string {
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names) // ours and upstream's of one name
 }
 
 func TestBuildTagsSelectMechanisms(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 	"github.com/gnomonhq/gnomon/alerting/rules"
 	"github.com/gnomonhq/gnomon/config"
 	"github.com/gnomonhq/gnomon/discovery"
+	"github.com/gnomonhq/gnomon/discovery/plugins"
 	"github.com/gnomonhq/gnomon/internal/machine"
 	"github.com/gnomonhq/gnomon/internal/vfs"
 	"github.com/gnomonhq/gnomon/promql"
@@ -57,6 +58,7 @@ type server struct {
 	features        featurelist.Collector
 	targetDiscovery *discovery.Manager
 	alertDiscovery  *discovery.Manager
+	mechanisms      []discovery.Mechanism // shared by both
 	scraper         *scrape.Manager
 	engine          *promql.Engine
 	rules           *rules.Manager
@@ -106,10 +108,13 @@ func (s *server) buildDiscovery() error {
 	if err != nil {
 		return err
 	}
+	if s.mechanisms, err = plugins.Mechanisms(s.registry, s.component("discovery")); err != nil {
+		return err
+	}
 	build := func(name string) (*discovery.Manager, error) {
 		return discovery.New(discovery.Options{
 			Name: name, Logger: s.component("discovery manager " + name),
-			Registerer: s.registry, Metrics: metrics, UpdateInterval: s.opts.discovery.updateInterval,
+			Registerer: s.registry, Metrics: metrics, Mechanisms: s.mechanisms, UpdateInterval: s.opts.discovery.updateInterval,
 			Features: s.features,
 		})
 	}

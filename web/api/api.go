@@ -30,6 +30,8 @@ type Options struct {
 	Alertmanagers Alertmanagers
 	// ScrapeHistory has the last scrapes of targets.
 	ScrapeHistory ScrapeHistory
+	// DiscoverySources returns what targets are discovered from.
+	DiscoverySources func() []DiscoverySource
 	// Queries lists the running queries and cancels them.
 	Queries Queries
 	// Plans explains queries.
@@ -163,6 +165,7 @@ func (a *API) endpoints() []endpoint {
 		{pattern: "/status/buildinfo", methods: get, serve: a.statusBuildInfo},
 		{pattern: "/status/tsdb", methods: get, serve: a.statusTSDB},
 		{pattern: "/status/tsdb/blocks", methods: get, serve: a.statusTSDBBlocks},
+		{pattern: "/status/discovery", methods: get, serve: a.discoverySources},
 		{pattern: "/status/walreplay", methods: get, serve: a.statusWALReplay, early: true},
 		{pattern: "/status/self_metrics", methods: get, serve: a.selfMetrics},
 		{pattern: "/features", methods: get, serve: a.features},
