@@ -43,7 +43,13 @@ func activeTargets(t *testing.T, server *harness.Gnomon, job string) map[string]
 // waitTargets waits until a job has exactly these instances, all of them up.
 func waitTargets(t *testing.T, server *harness.Gnomon, job string, instances ...string) {
 	t.Helper()
-	harness.Eventually(t, soon, fmt.Sprintf("the targets of %s to be up: %q", job, instances), func() error {
+	waitTargetsWithin(t, soon, server, job, instances...)
+}
+
+// waitTargetsWithin is waitTargets with a time of its own.
+func waitTargetsWithin(t *testing.T, within time.Duration, server *harness.Gnomon, job string, instances ...string) {
+	t.Helper()
+	harness.Eventually(t, within, fmt.Sprintf("the targets of %s to be up: %q", job, instances), func() error {
 		targets := activeTargets(t, server, job)
 		if len(targets) != len(instances) {
 			return fmt.Errorf("there are %d: %v", len(targets), targets)

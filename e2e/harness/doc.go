@@ -4,8 +4,9 @@
 // A [Process] is any program under test, with its output kept and shown when the test
 // fails. [Gnomon] is the server itself, which can be killed, stopped and started again in
 // its folder. [StartEtcd], [StartAlertmanager] and [StartNodeExporter] start the peers,
-// built from the versions that this module's go.mod names as tools. [Load] is a set of
-// scrape targets whose every sample can be recomputed.
+// built from the versions that this module's go.mod names as tools; [StartKubernetes]
+// starts the API server of e2e/kubeapi. [Load] is a set of scrape targets whose every
+// sample can be recomputed.
 //
 // Everything is bounded: a start, a stop and a wait each fail the test when their time is
 // up, and whatever still runs when a test ends is killed.

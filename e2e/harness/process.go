@@ -132,6 +132,21 @@ func (p *Process) WaitReady(t testing.TB, client *http.Client, url string) {
 	}
 }
 
+// WaitOutput waits until the program has written a text, and ends the test if the program
+// exits before.
+func (p *Process) WaitOutput(t testing.TB, text string) {
+	t.Helper()
+	err := poll(readyWithin, p.exited, func() error {
+		if !strings.Contains(p.Output(t), text) {
+			return fmt.Errorf("%q is not there", text)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s did not write what it should (%v):\n%s", p.spec.Name, err, p.tail(t))
+	}
+}
+
 // Signal sends sig.
 func (p *Process) Signal(t testing.TB, sig os.Signal) {
 	t.Helper()

@@ -49,15 +49,17 @@ func buildTool(pkg string) (string, error) {
 	return path, nil
 }
 
-// gnomonBinary finds or builds the server.
-var gnomonBinary = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv(binaryVariable); path != "" {
+// binary returns the executable that an environment variable names, or else has it made by
+// build, which gets the folder of the repository and the path in its bin/. The output stays
+// in place, so that the next run need not link it again.
+func binary(variable, name string, build func(root, path string) error) (string, error) {
+	if path := os.Getenv(variable); path != "" {
 		path, err := filepath.Abs(path)
 		if err != nil {
 			return "", err
 		}
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("%s: %w", binaryVariable, err)
+			return "", fmt.Errorf("%s: %w", variable, err)
 		}
 		return path, nil
 	}
@@ -66,12 +68,19 @@ var gnomonBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	root := filepath.Dir(filepath.Dir(goMod))
-	path := filepath.Join(root, "bin", "gnomon")
-	// The output stays in place, so that the next run need not link it again.
-	if _, err := run(root, "go", "build", "-o", path, "./cmd/gnomon"); err != nil {
-		return "", fmt.Errorf("build the server: %w", err)
+	path := filepath.Join(root, "bin", name)
+	if err := build(root, path); err != nil {
+		return "", fmt.Errorf("build %s: %w", name, err)
 	}
 	return path, nil
+}
+
+// gnomonBinary finds or builds the server.
+var gnomonBinary = sync.OnceValues(func() (string, error) {
+	return binary(binaryVariable, "gnomon", func(root, path string) error {
+		_, err := run(root, "go", "build", "-o", path, "./cmd/gnomon")
+		return err
+	})
 })
 
 // run returns the trimmed standard output of a command; its errors carry what the command
