@@ -1,0 +1,45 @@
+package operator
+
+import (
+	"slices"
+
+	"github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// exclusion has the objects that the enforced namespace label is not forced upon, by
+// kind and namespace. The empty name is all of them.
+type exclusion map[excluded][]string
+
+type excluded struct {
+	kind      schema.GroupKind
+	namespace string
+}
+
+func newExclusion(spec *monitoringv1.PrometheusSpec) exclusion {
+	references := slices.Clone(spec.ExcludedFromEnforcement)
+	for _, r := range excludedRules(spec) {
+		references = append(references, monitoringv1.ObjectReference{
+			Group: monitoring.GroupName, Resource: monitoringv1.PrometheusRuleName, Namespace: r.RuleNamespace, Name: r.RuleName,
+		})
+	}
+	e := exclusion{}
+	for _, r := range references {
+		if r.Namespace == "" {
+			continue // It would exclude everything of every namespace.
+		}
+		key := excluded{r.GroupKind(), r.Namespace}
+		e[key] = append(e[key], r.Name)
+	}
+	return e
+}
+
+// enforced reports whether the object's samples and rules must have the namespace label.
+func (o *object) enforced() bool {
+	if o.spec.EnforcedNamespaceLabel == "" {
+		return false
+	}
+	names := o.exclusion[excluded{schema.GroupKind{Group: monitoring.GroupName, Kind: string(o.kind)}, o.meta.Namespace}]
+	return !slices.ContainsFunc(names, func(name string) bool { return name == "" || name == o.meta.Name })
+}
