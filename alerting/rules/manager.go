@@ -108,6 +108,12 @@ func (m *Manager) Check(files []string) error {
 	return err
 }
 
+// Parse reads the content of a rule file as one of a disk would be read, for
+// Config.Parsed. The path identifies it.
+func (m *Manager) Parse(path string, content []byte) (File, error) {
+	return m.shared.Reader.Parse(path, content)
+}
+
 // Update applies a configuration. If a rule file has a fault, nothing changes
 // and the error says what and where. A group that does not change goes on as it
 // is. It waits for running evaluations of the groups that do change. After Run
@@ -130,7 +136,7 @@ func (m *Manager) Update(c Config) error {
 	m.shared.live.Store(&liveConfig{queryOffset: c.QueryOffset, externalLabels: c.ExternalLabels.Map()})
 
 	next := make(map[string]*group)
-	for _, f := range files {
+	for _, f := range append(files, c.Parsed...) {
 		for _, spec := range f.Groups {
 			g := newGroup(m.shared, f.Path, spec, cmp.Or(c.Interval, DefaultInterval), !m.updating.loaded)
 			next[groupKey(f.Path, spec.Name)] = g

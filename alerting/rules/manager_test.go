@@ -73,6 +73,24 @@ func TestUpdateRefusesBrokenFiles(t *testing.T) {
 	}, "groups: [{name: g, rules: [{record: out, expr: in}]}]")
 }
 
+func TestFilesThatAreNotOnADisk(t *testing.T) {
+	m, err := New(Options{
+		Query: func(context.Context, string, time.Time) (alerting.Vector, error) { return nil, nil },
+		Store: storagetest.NewModel(0),
+	})
+	require.NoError(t, err)
+	f, err := m.Parse("prometheusRule/shop/web", []byte("groups: [{name: g, rules: [{record: a, expr: b}]}]"))
+	require.NoError(t, err)
+	require.NoError(t, m.Update(Config{Parsed: []File{f}}))
+	groups := m.Groups(false)
+	require.Len(t, groups, 1)
+	require.Equal(t, "prometheusRule/shop/web", groups[0].File)
+	_, err = m.Parse("prometheusRule/shop/web", []byte("groups: [{name: g, rules: [{record: a, expr: '('}]}]"))
+	require.ErrorContains(t, err, "prometheusRule/shop/web")
+	require.NoError(t, m.Update(Config{}))
+	require.Empty(t, m.Groups(false))
+}
+
 func TestUpdateNameValidation(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		files := []string{filepath.Join(r.dir, "*.yml")}
