@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/version"
 	upstream "github.com/prometheus/prometheus/discovery/kubernetes"
+	"k8s.io/client-go/dynamic"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	batchv1 "k8s.io/client-go/kubernetes/typed/batch/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -30,11 +31,13 @@ type api struct {
 	batch      batchv1.BatchV1Interface
 	discovery  discoveryv1.DiscoveryV1Interface
 	networking networkingv1.NetworkingV1Interface
+	dynamic    dynamic.Interface
 }
 
 // connection is what tells clusters apart: configurations with equal ones share watches.
 type connection struct {
-	apiServer string
+	apiServer      string
+	kubeConfigFile string
 	// kubeConfig is the content of the file, so that a job that is added after it was
 	// changed does not get the old one.
 	kubeConfig string
@@ -52,7 +55,7 @@ func connectionOf(c *upstream.SDConfig) (connection, error) {
 		if err != nil {
 			return connection{}, fmt.Errorf("kubeconfig_file: %w", err)
 		}
-		to.kubeConfig = string(content)
+		to.kubeConfigFile, to.kubeConfig = c.KubeConfig, string(content)
 	}
 	return to, nil
 }
@@ -66,8 +69,9 @@ func (c connection) restConfig() (*rest.Config, error) {
 		err error
 	)
 	switch {
-	case c.kubeConfig != "":
-		if to, err = clientcmd.RESTConfigFromKubeConfig([]byte(c.kubeConfig)); err != nil {
+	case c.kubeConfigFile != "":
+		// By its name, since it may name further files relative to its folder.
+		if to, err = clientcmd.BuildConfigFromFlags("", c.kubeConfigFile); err != nil {
 			return nil, fmt.Errorf("kubeconfig_file: %w", err)
 		}
 	case c.apiServer == "":
@@ -101,12 +105,13 @@ func (c connection) connect() (*api, string, error) {
 		return nil, "", err
 	}
 	a := &api{}
-	var errs [5]error
+	var errs [6]error
 	a.core, errs[0] = corev1.NewForConfigAndClient(to, transport)
 	a.apps, errs[1] = appsv1.NewForConfigAndClient(to, transport)
 	a.batch, errs[2] = batchv1.NewForConfigAndClient(to, transport)
 	a.discovery, errs[3] = discoveryv1.NewForConfigAndClient(to, transport)
 	a.networking, errs[4] = networkingv1.NewForConfigAndClient(to, transport)
+	a.dynamic, errs[5] = dynamic.NewForConfigAndClient(to, transport)
 	return a, to.Host, errors.Join(errs[:]...)
 }
 
@@ -150,6 +155,7 @@ type cluster struct {
 	server  string
 	watches map[watchKey]*watch
 	feeds   map[feedKey]*feed
+	clients int
 }
 
-func (c *cluster) idle() bool { return len(c.watches) == 0 && len(c.feeds) == 0 }
+func (c *cluster) idle() bool { return len(c.watches) == 0 && len(c.feeds) == 0 && c.clients == 0 }

@@ -18,7 +18,9 @@ import (
 	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v2"
 	"k8s.io/apimachinery/pkg/runtime"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
@@ -33,18 +35,20 @@ func (fakeCore) IsWatchListSemanticsUnSupported() bool { return true }
 type world struct {
 	t         *testing.T
 	server    *fake.Clientset
+	dynamic   *dynamicfake.FakeDynamicClient
 	mechanism *Mechanism
 	registry  *prometheus.Registry
 }
 
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
 	w := &world{t: t, server: fake.NewClientset(objects...), registry: prometheus.NewRegistry()}
+	w.dynamic = dynamicfake.NewSimpleDynamicClient(scheme.Scheme)
 	m, err := New(w.registry, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	m.connect = func(c connection) (*api, string, error) {
 		return &api{
 			core: fakeCore{w.server.CoreV1()}, apps: w.server.AppsV1(), batch: w.server.BatchV1(),
-			discovery: w.server.DiscoveryV1(), networking: w.server.NetworkingV1(),
+			discovery: w.server.DiscoveryV1(), networking: w.server.NetworkingV1(), dynamic: w.dynamic,
 		}, c.apiServer, nil
 	}
 	w.mechanism = m

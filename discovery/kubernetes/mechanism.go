@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	upstreamdiscovery "github.com/prometheus/prometheus/discovery"
 	upstream "github.com/prometheus/prometheus/discovery/kubernetes"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gnomonhq/gnomon/discovery"
 )
@@ -28,6 +29,7 @@ type Mechanism struct {
 
 	mu       sync.Mutex
 	clusters []*cluster
+	dynamic  map[schema.GroupVersionResource]*resource // that were ever followed
 }
 
 var _ discovery.Mechanism = (*Mechanism)(nil)
@@ -42,7 +44,7 @@ func New(reg prometheus.Registerer, logger *slog.Logger) (*Mechanism, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Mechanism{logger: logger, metrics: m, in: &interner{}, connect: connection.connect}, nil
+	return &Mechanism{logger: logger, metrics: m, in: &interner{}, connect: connection.connect, dynamic: map[schema.GroupVersionResource]*resource{}}, nil
 }
 
 // Name implements discovery.Mechanism.
@@ -161,10 +163,15 @@ func (m *Mechanism) unuse(c *cluster, feeds []*feed) (ended []*feed, idle []*wat
 			}
 		}
 	}
+	m.forgetIdle(c)
+	return ended, idle
+}
+
+// forgetIdle forgets a cluster that nobody uses.
+func (m *Mechanism) forgetIdle(c *cluster) {
 	if c.idle() {
 		m.clusters = slices.DeleteFunc(m.clusters, func(other *cluster) bool { return other == c })
 	}
-	return ended, idle
 }
 
 // Sources implements discovery.Mechanism: the watches, in the order of their names.

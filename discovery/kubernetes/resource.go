@@ -19,10 +19,10 @@ import (
 type resource struct {
 	name   string // as in the API's paths
 	object runtime.Object
-	// clusterWide is set if the objects belong to no namespace.
-	clusterWide bool
-	list        func(context.Context, *api, string, metav1.ListOptions) (runtime.Object, error)
-	watch       func(context.Context, *api, string, metav1.ListOptions) (apiwatch.Interface, error)
+	// client is what knows whether the server can list by watching.
+	client func(*api) any
+	list   func(context.Context, *api, string, metav1.ListOptions) (runtime.Object, error)
+	watch  func(context.Context, *api, string, metav1.ListOptions) (apiwatch.Interface, error)
 }
 
 // resourceClient is what client-go has for every resource; L is the type of its lists.
@@ -33,7 +33,7 @@ type resourceClient[L runtime.Object] interface {
 
 func newResource[L runtime.Object](name string, object runtime.Object, client func(a *api, namespace string) resourceClient[L]) *resource {
 	return &resource{
-		name: name, object: object,
+		name: name, object: object, client: func(a *api) any { return a.core },
 		list: func(ctx context.Context, a *api, namespace string, o metav1.ListOptions) (runtime.Object, error) {
 			return client(a, namespace).List(ctx, o)
 		},
@@ -41,11 +41,6 @@ func newResource[L runtime.Object](name string, object runtime.Object, client fu
 			return client(a, namespace).Watch(ctx, o)
 		},
 	}
-}
-
-func (r *resource) ofCluster() *resource {
-	r.clusterWide = true
-	return r
 }
 
 var (
@@ -72,8 +67,8 @@ var (
 	})
 	nodes = newResource("nodes", &corev1.Node{}, func(a *api, _ string) resourceClient[*corev1.NodeList] {
 		return a.core.Nodes()
-	}).ofCluster()
+	})
 	namespaces = newResource("namespaces", &corev1.Namespace{}, func(a *api, _ string) resourceClient[*corev1.NamespaceList] {
 		return a.core.Namespaces()
-	}).ofCluster()
+	})
 )

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // trim returns an object with nothing but the fields that upstream's builders read. A
@@ -45,6 +46,9 @@ func (in *interner) trim(object any) (any, error) {
 		return &appsv1.ReplicaSet{ObjectMeta: in.trimOwned(&o.ObjectMeta)}, nil
 	case *batchv1.Job:
 		return &batchv1.Job{ObjectMeta: in.trimOwned(&o.ObjectMeta)}, nil
+	case *unstructured.Unstructured: // see Objects
+		unstructured.RemoveNestedField(o.Object, "metadata", "managedFields")
+		return o, nil
 	}
 	// Not an object: client-go's note that it missed a deletion.
 	return object, nil

@@ -62,7 +62,7 @@ func startWatch(k watchKey, c *cluster, in *interner, m *metrics, logger *slog.L
 	}
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.FromSlogHandler(h.logger.Handler())))
 	w := &watch{watchKey: k, health: h, cancel: cancel, done: make(chan struct{})}
-	w.informer = cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(list, c.api.core), k.resource.object, 0, cache.Indexers{})
+	w.informer = cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(list, k.resource.client(c.api)), k.resource.object, 0, cache.Indexers{})
 	// Both fail only on an informer that has started.
 	must(w.informer.SetTransform(in.trim))
 	must(w.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { h.ended(err) }))
