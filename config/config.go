@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"time"
 
+	promcommon "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	promconfig "github.com/prometheus/prometheus/config"
 	"go.yaml.in/yaml/v3"
@@ -109,6 +110,7 @@ func load(src Source, f files, opts Options) (*Config, error) {
 	}
 	applyOptions(c.Prometheus, doc, opts)
 	c.Prometheus.SetDirectory(filepath.Dir(src.Path))
+	c.Gnomon.Operator.KubeConfigFile = promcommon.JoinDir(filepath.Dir(src.Path), c.Gnomon.Operator.KubeConfigFile)
 	if c.ScrapeConfigs, err = allScrapeConfigs(c.Prometheus, doc, f); err != nil {
 		return nil, err
 	}

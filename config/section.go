@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
@@ -21,9 +22,23 @@ const sectionKey = "gnomon"
 // Section holds Gnomon's own settings, those that Prometheus does not have. The
 // tags doc are the text of documentation/reference/configuration.md.
 type Section struct {
-	Scrape  Scrape  `yaml:"scrape,omitempty" doc:"Scraping."`
-	Storage Storage `yaml:"storage,omitempty" doc:"The database."`
+	Operator Operator `yaml:"operator,omitempty" doc:"Jobs and rules from the Prometheus Operator's objects in Kubernetes, without an operator. Off without a name."`
+	Scrape   Scrape   `yaml:"scrape,omitempty" doc:"Scraping."`
+	Storage  Storage  `yaml:"storage,omitempty" doc:"The database."`
 }
+
+// Operator says which objects of the Prometheus Operator become jobs and rules. It is off
+// in its zero value.
+type Operator struct {
+	Namespace      string         `yaml:"namespace,omitempty" doc:"The namespace of the Prometheus object that the server stands for. Objects are taken from it where the spec has no namespace selector."`
+	Name           string         `yaml:"name,omitempty" doc:"The name of that object, which need not exist. It is in the status of objects."`
+	KubeConfigFile string         `yaml:"kubeconfig_file,omitempty" doc:"How to reach the API server. By default as the service account of the pod that the server runs in."`
+	WriteStatus    bool           `yaml:"write_status,omitempty" doc:"Write into the status of each object whether it was accepted, and why not. Needs the right to patch their status."`
+	Spec           map[string]any `yaml:"spec,omitempty" doc:"The spec of the Prometheus object: selectors of objects and of namespaces, limits, scrape classes and the like, by their names there. A selector that is absent selects nothing, {} selects all. Fields about pods and volumes have no effect."`
+}
+
+// Enabled reports whether objects are followed at all.
+func (o *Operator) Enabled() bool { return o.Name != "" }
 
 // Scrape is about scraping.
 type Scrape struct {
@@ -135,6 +150,10 @@ func (s *Section) validate(doc *document) error {
 			at := place{path: fmt.Sprintf("%s.storage.rollups[%d]", sectionKey, i), line: list.Content[i].Line}
 			faults = append(faults, doc.faultAt(at, "resolution must be a multiple of a minute, such as 5m"))
 		}
+	}
+	if o := &s.Operator; !reflect.ValueOf(*o).IsZero() && (o.Namespace == "" || o.Name == "") {
+		at := place{path: sectionKey + ".operator", line: child(child(doc.root, sectionKey), "operator").Line}
+		faults = append(faults, doc.faultAt(at, "namespace and name must both be set: they are those of the Prometheus object that the server stands for"))
 	}
 	if len(faults) > 0 {
 		return &Error{Faults: faults}

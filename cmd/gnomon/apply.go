@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
+
+	promconfig "github.com/prometheus/prometheus/config"
 
 	"github.com/gnomonhq/gnomon/alerting/rules"
 	"github.com/gnomonhq/gnomon/config"
@@ -104,10 +107,15 @@ func (s *server) applyStorage(c *config.Config) error {
 	return db.ApplyConfig(reloadableStorage(c))
 }
 
-// applyScrape hands all jobs over, those of scrape_config_files included.
+// jobs are all there are: those of the configuration, scrape_config_files included, and
+// those of the Operator's objects.
+func (s *server) jobs(c *config.Config) []*promconfig.ScrapeConfig {
+	return append(slices.Clip(c.ScrapeConfigs), s.operator.jobs(c.ScrapeConfigs)...)
+}
+
 func (s *server) applyScrape(c *config.Config) error {
 	whole := *c.Prometheus
-	whole.ScrapeConfigs, whole.ScrapeConfigFiles = c.ScrapeConfigs, nil
+	whole.ScrapeConfigs, whole.ScrapeConfigFiles = s.jobs(c), nil
 	return s.scraper.ApplyConfig(&whole, seriesLimits(&c.Gnomon.Scrape))
 }
 
@@ -125,7 +133,7 @@ func seriesLimits(s *config.Scrape) scrape.SeriesLimits {
 
 func (s *server) applyTargetDiscovery(c *config.Config) error {
 	sets := map[string]discovery.Configs{}
-	for _, job := range c.ScrapeConfigs {
+	for _, job := range s.jobs(c) {
 		sets[job.JobName] = job.ServiceDiscoveryConfigs
 	}
 	return s.targetDiscovery.ApplyConfig(sets)
@@ -142,7 +150,7 @@ func (s *server) applyAlertDiscovery(c *config.Config) error {
 func (s *server) applyRules(c *config.Config) error {
 	global := &c.Prometheus.GlobalConfig
 	err := s.rules.Update(rules.Config{
-		Files: c.RuleFiles, Interval: time.Duration(global.EvaluationInterval),
+		Files: c.RuleFiles, Parsed: s.operator.ruleFiles(), Interval: time.Duration(global.EvaluationInterval),
 		QueryOffset: time.Duration(global.RuleQueryOffset), ExternalLabels: global.ExternalLabels,
 		NameValidation: global.MetricNameValidationScheme,
 	})

@@ -61,7 +61,7 @@ func TestReferenceOfMetrics(t *testing.T) {
 func TestReferenceOfConfiguration(t *testing.T) {
 	var out bytes.Buffer
 	fmt.Fprintln(&out, "# Configuration of our own\n\nThe configuration file is that of Prometheus. What Prometheus does not have is in a section `gnomon` of its\nown, at the top level. A reload applies it. Generated from the source by\n`go test ./cmd/gnomon -run TestReference -update`.")
-	fmt.Fprintln(&out, "\n```yaml\ngnomon:\n  scrape:\n    limits:\n      - series_per_target: 50000\n      - job: kubernetes-pods\n        series_per_target: 5000\n  storage:\n    retention_rules:\n      - match: '{job=\"debug\"}'\n        time: 2d\n      - match: '{__name__=~\"slo:.*\"}'\n        time: 2y\n    rollups:\n      - resolution: 5m\n        retention: 90d\n      - resolution: 1h\n    limits:\n      series: 5000000\n      series_per_job: 500000\n```")
+	fmt.Fprintln(&out, "\n```yaml\ngnomon:\n  operator:\n    namespace: monitoring\n    name: k8s\n    spec:\n      serviceMonitorSelector: {}\n      serviceMonitorNamespaceSelector: {}\n      ruleSelector:\n        matchLabels: {role: alert-rules}\n  scrape:\n    limits:\n      - series_per_target: 50000\n      - job: kubernetes-pods\n        series_per_target: 5000\n  storage:\n    retention_rules:\n      - match: '{job=\"debug\"}'\n        time: 2d\n      - match: '{__name__=~\"slo:.*\"}'\n        time: 2y\n    rollups:\n      - resolution: 5m\n        retention: 90d\n      - resolution: 1h\n    limits:\n      series: 5000000\n      series_per_job: 500000\n```")
 	fmt.Fprintln(&out, "\n| setting | type | what it says |\n|---|---|---|")
 	describeSettings(&out, "gnomon", reflect.TypeFor[config.Section]())
 	requireReference(t, "configuration.md", out.Bytes())
@@ -78,6 +78,8 @@ func describeSettings(out *bytes.Buffer, path string, section reflect.Type) {
 			kind, inner = "selector", nil
 		case f.Type == reflect.TypeFor[model.Duration]():
 			kind, inner = "duration", nil
+		case f.Type.Kind() == reflect.Map:
+			kind, inner = "mapping", nil
 		case f.Type.Kind() == reflect.Slice:
 			name, kind, inner = name+"[]", "list", f.Type.Elem()
 		case f.Type.Kind() == reflect.Struct:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,27 @@ func (r *reloader) load(context.Context) (checksum string, err error) {
 		r.applied(next.Checksum)
 	}
 	return next.Checksum, nil
+}
+
+// reapply applies the configuration in force again to the parts of the names, because
+// something else that they depend on has changed. Nothing happens before the first
+// configuration was loaded.
+func (r *reloader) reapply(names ...string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	current := r.current.Load()
+	if current == nil {
+		return nil
+	}
+	var failed []error
+	for _, a := range r.appliers {
+		if slices.Contains(names, a.name) {
+			if err := a.apply(current); err != nil {
+				failed = append(failed, fmt.Errorf("apply changed objects to %s: %w", a.name, err))
+			}
+		}
+	}
+	return errors.Join(failed...)
 }
 
 func (r *reloader) log(first bool, changes config.Changes, took time.Duration) {

@@ -23,6 +23,7 @@ import (
 	"github.com/gnomonhq/gnomon/alerting/rules"
 	"github.com/gnomonhq/gnomon/config"
 	"github.com/gnomonhq/gnomon/discovery"
+	"github.com/gnomonhq/gnomon/discovery/operator"
 	"github.com/gnomonhq/gnomon/discovery/plugins"
 	"github.com/gnomonhq/gnomon/internal/machine"
 	"github.com/gnomonhq/gnomon/internal/vfs"
@@ -59,6 +60,8 @@ type server struct {
 	targetDiscovery *discovery.Manager
 	alertDiscovery  *discovery.Manager
 	mechanisms      []discovery.Mechanism // shared by both
+	operator        *operatorObjects
+	statusWrites    *prometheus.CounterVec // of objects
 	scraper         *scrape.Manager
 	engine          *promql.Engine
 	rules           *rules.Manager
@@ -199,22 +202,39 @@ func (s *server) buildReloader() error {
 		}
 		source.Fallback = text
 	}
+	s.buildOperator()
 	logger := s.component("configuration")
 	s.reloader = newReloader(source, s.opts.loadOptions(logger), s.notes, s.registry, logger)
-	s.reloader.check = func(c *config.Config) error { return s.rules.Check(c.RuleFiles) }
+	s.reloader.check = func(c *config.Config) error {
+		return errors.Join(s.rules.Check(c.RuleFiles), s.operator.check(c))
+	}
 	inert := &inertWarner{logger: logger, said: map[string]bool{}}
 	s.reloader.appliers = []applier{
 		{"the runtime", s.applyRuntime},
 		{"the log", func(c *config.Config) error { inert.warn(c.Prometheus); return nil }},
 		{"the query log", s.applyQueryLog},
 		{"the database", s.applyStorage},
-		{"the scraper", s.applyScrape},
-		{"the discovery of targets", s.applyTargetDiscovery},
+		{"the objects of the Prometheus Operator", s.operator.apply},
+		{partScraper, s.applyScrape},
+		{partTargetDiscovery, s.applyTargetDiscovery},
 		{"the notifier", func(c *config.Config) error { return s.notifier.ApplyConfig(c.Prometheus) }},
 		{"the discovery of Alertmanagers", s.applyAlertDiscovery},
-		{"the rules", s.applyRules},
+		{partRules, s.applyRules},
 	}
 	return nil
+}
+
+// buildOperator makes what follows the Operator's objects.
+func (s *server) buildOperator() {
+	s.operator = newOperatorObjects(s.registry, s.component("operator"))
+	s.operator.follow = s.followObjects
+	s.operator.parse = func(f operator.RuleFile) (rules.File, error) { return s.rules.Parse(f.Path, f.Content) }
+	s.operator.changed = func() error { return s.reloader.reapply(partScraper, partTargetDiscovery, partRules) }
+	s.statusWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gnomon_operator_status_writes_total",
+		Help: "Statuses of the Prometheus Operator's objects that were written, by outcome.",
+	}, []string{"kind", "result"})
+	s.registry.MustRegister(s.statusWrites)
 }
 
 // buildWatcher makes the watcher of the configuration's files, if one is wanted.
@@ -246,6 +266,7 @@ func (s *server) run(ctx context.Context) error {
 	addStage(&g, ctx, "memory limit", func(ctx context.Context) error {
 		return refreshMemLimit(ctx, s.opts.runtime, s.component("runtime"))
 	})
+	addStage(&g, ctx, "objects of the Prometheus Operator", s.operator.run)
 	addStage(&g, ctx, "discovery of targets", s.targetDiscovery.Run)
 	addStage(&g, ctx, "scraper", after(s.opened, func(ctx context.Context) error {
 		return s.scraper.Run(ctx, s.targetDiscovery.SyncCh())

@@ -20,7 +20,7 @@ func (s *server) buildWeb() (err error) {
 	opts := web.Options{
 		API: api.Options{
 			Engine: apiEngine{s.engine}, Queries: apiQueries{s.engine}, Plans: apiPlans{s.engine}, Storage: s.store, Parser: s.parser(),
-			Targets: apiTargets{s.scraper}, ScrapeHistory: apiTargets{s.scraper}.ScrapeHistory, DiscoverySources: discoverySources(s.mechanisms), Rules: apiRules{s.rules}, Alertmanagers: apiAlertmanagers{s.notifier},
+			Targets: apiTargets{s.scraper}, ScrapeHistory: apiTargets{s.scraper}.ScrapeHistory, DiscoverySources: discoverySources(s.mechanisms), OperatorObjects: s.operator.shown, Rules: apiRules{s.rules}, Alertmanagers: apiAlertmanagers{s.notifier},
 			TSDB: s.store, Admin: s.store, Notifications: s.notes, Features: s.features, Gatherer: s.registry,
 			Config: func() string { return s.reloader.current.Load().String() },
 			Flags:  s.opts.status(),

@@ -72,3 +72,10 @@ func (g *Generator) Selects(kind Kind, object metav1.Object, namespaceLabels map
 	return g.SelectsNamespace(kind, object.GetNamespace(), namespaceLabels) &&
 		g.selectors[kind].objects.Matches(labels.Set(object.GetLabels()))
 }
+
+// OnlyNamespace returns the only namespace that objects of a kind are taken from, if there
+// is only one whatever the labels of namespaces.
+func (g *Generator) OnlyNamespace(kind Kind) (string, bool) {
+	s := g.selectors[kind]
+	return s.only, s.namespaces == nil
+}

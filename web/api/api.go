@@ -32,6 +32,8 @@ type Options struct {
 	ScrapeHistory ScrapeHistory
 	// DiscoverySources returns what targets are discovered from.
 	DiscoverySources func() []DiscoverySource
+	// OperatorObjects returns the Prometheus Operator's objects that are selected.
+	OperatorObjects func() []OperatorObject
 	// Queries lists the running queries and cancels them.
 	Queries Queries
 	// Plans explains queries.
@@ -166,6 +168,7 @@ func (a *API) endpoints() []endpoint {
 		{pattern: "/status/tsdb", methods: get, serve: a.statusTSDB},
 		{pattern: "/status/tsdb/blocks", methods: get, serve: a.statusTSDBBlocks},
 		{pattern: "/status/discovery", methods: get, serve: a.discoverySources},
+		{pattern: "/status/operator", methods: get, serve: a.operatorObjects},
 		{pattern: "/status/walreplay", methods: get, serve: a.statusWALReplay, early: true},
 		{pattern: "/status/self_metrics", methods: get, serve: a.selfMetrics},
 		{pattern: "/features", methods: get, serve: a.features},

@@ -1,0 +1,303 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/config"
+	upstream "github.com/prometheus/prometheus/discovery/kubernetes"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/gnomonhq/gnomon/discovery/kubernetes"
+	"github.com/gnomonhq/gnomon/discovery/operator"
+)
+
+const (
+	// gatherTime is how long further events are waited for after the first.
+	gatherTime = 100 * time.Millisecond
+	// pendingTime is the time between looks at what has not been read yet.
+	pendingTime = 50 * time.Millisecond
+)
+
+var namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+// Options are the parts of a controller.
+type Options struct {
+	// Client reads the objects. The caller closes it once Run has returned.
+	Client *kubernetes.Client
+	// Generator makes jobs and rules of them.
+	Generator *operator.Generator
+	// KubeConfigFile is where jobs find the API server that their objects name none of;
+	// empty for the service account of the pod.
+	KubeConfigFile string
+	// CheckRules returns what is wrong with a rule file that the generator has made; nil
+	// if nothing is checked.
+	CheckRules func(operator.RuleFile) error
+	// OnChange is told whenever the state has changed, by one goroutine; first when all
+	// objects were looked at.
+	OnChange func(State)
+	// Writer writes what became of objects into their status; nil if nobody does.
+	Writer *StatusWriter
+	Logger *slog.Logger
+}
+
+// State is what the objects of a cluster come to. It is not changed after it was given.
+type State struct {
+	// Results are those of all selected objects, by kind, namespace and name.
+	Results []operator.Result
+}
+
+// Jobs returns the jobs of all results.
+func (s State) Jobs() []*config.ScrapeConfig {
+	var jobs []*config.ScrapeConfig
+	for _, r := range s.Results {
+		jobs = append(jobs, r.Jobs...)
+	}
+	return jobs
+}
+
+// Rules returns the rule files of all results.
+func (s State) Rules() []operator.RuleFile {
+	var files []operator.RuleFile
+	for _, r := range s.Results {
+		if r.Rules != nil {
+			files = append(files, *r.Rules)
+		}
+	}
+	return files
+}
+
+// Controller follows the objects of one cluster for one generator.
+type Controller struct {
+	Options
+	notes      *notes
+	values     *values
+	namespaces *kubernetes.Objects
+	objects    map[operator.Kind]*kubernetes.Objects
+	results    map[identity]operator.Result
+	// waiting are the objects that refer to something that was not read yet.
+	waiting map[identity]bool
+	told    bool
+}
+
+// New returns a controller, which does nothing until it is run.
+func New(o Options) *Controller {
+	c := &Controller{Options: o, notes: newNotes(), objects: map[operator.Kind]*kubernetes.Objects{}, results: map[identity]operator.Result{}, waiting: map[identity]bool{}}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.values = &values{client: o.Client, changed: c.notes.source, sources: map[source]*kubernetes.Objects{}}
+	return c
+}
+
+// Run follows the objects until ctx ends. It is called once.
+func (c *Controller) Run(ctx context.Context) {
+	c.follow()
+	defer c.unfollow()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		var again <-chan time.Time
+		if len(c.waiting) > 0 || !c.told {
+			timer.Reset(pendingTime)
+			again = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		case <-c.notes.news:
+			timer.Reset(gatherTime)
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+			}
+		}
+		c.step()
+	}
+}
+
+// follow starts the watches. Cluster-wide ones are used where a namespace selector might
+// select any namespace.
+func (c *Controller) follow() {
+	everywhere := false
+	for _, k := range kinds {
+		q := kubernetes.Query{Resource: k.resource}
+		if own, only := c.Generator.OnlyNamespace(k.name); only {
+			q.Namespace = own
+		} else {
+			everywhere = true
+		}
+		note := func(o any) {
+			if m, ok := o.(metav1.Object); ok {
+				c.notes.object(identity{kind: k.name, namespace: m.GetNamespace(), name: m.GetName()})
+			}
+		}
+		c.objects[k.name] = c.Client.Follow(q, cache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, o any) { note(o) }, DeleteFunc: note})
+	}
+	if everywhere {
+		note := func(o any) {
+			if m, ok := o.(metav1.Object); ok {
+				c.notes.namespace(m.GetName())
+			}
+		}
+		c.namespaces = c.Client.Follow(kubernetes.Query{Resource: namespaceResource}, cache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, o any) { note(o) }, DeleteFunc: note})
+	}
+}
+
+func (c *Controller) unfollow() {
+	for _, objects := range c.objects {
+		objects.Close()
+	}
+	if c.namespaces != nil {
+		c.namespaces.Close()
+	}
+	c.values.keep(nil)
+}
+
+// step generates what is dirty and tells the owner if anything has changed.
+func (c *Controller) step() {
+	dirty, sources, namespaces := c.notes.take()
+	for id, r := range c.results {
+		if slices.ContainsFunc(r.References, func(ref operator.Reference) bool { return sources[sourceOf(ref)] }) {
+			dirty[id] = true
+		}
+	}
+	for id := range c.waiting {
+		dirty[id] = true
+	}
+	for _, k := range kinds {
+		for _, u := range c.objects[k.name].List() {
+			if namespaces[u.GetNamespace()] {
+				dirty[identity{kind: k.name, namespace: u.GetNamespace(), name: u.GetName()}] = true
+			}
+		}
+	}
+	changed := false
+	for id := range dirty {
+		changed = c.generate(id) || changed
+	}
+	if !c.settled() {
+		return
+	}
+	if changed || !c.told {
+		c.told = true
+		c.tell()
+	}
+}
+
+// settled reports whether everything that there was at first has been looked at: what
+// cannot be read is not waited for. Once it has been, it is for ever.
+func (c *Controller) settled() bool {
+	if c.told {
+		return true
+	}
+	for _, objects := range c.objects {
+		if !objects.Synced() && objects.Err() == nil {
+			return false
+		}
+	}
+	if c.namespaces != nil && !c.namespaces.Synced() && c.namespaces.Err() == nil {
+		return false
+	}
+	return len(c.waiting) == 0
+}
+
+// generate makes the result of an object anew, and reports whether it has changed.
+func (c *Controller) generate(id identity) bool {
+	delete(c.waiting, id)
+	before, known := c.results[id]
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == id.kind })
+	u := c.objects[id.kind].Get(id.namespace, id.name)
+	if u == nil || !c.Generator.Selects(id.kind, u, c.labelsOf(id.namespace)) {
+		delete(c.results, id)
+		return known
+	}
+	pending := false
+	result := kinds[i].generate(c.Generator, u, func(r operator.Reference) (string, error) {
+		value, err := c.values.lookup(r)
+		pending = pending || errors.Is(err, errPending)
+		return value, err
+	})
+	if pending {
+		// What was known stays until all is read.
+		c.waiting[id] = true
+		return false
+	}
+	c.reach(result.Jobs)
+	if result.Rules != nil && c.CheckRules != nil {
+		if err := c.CheckRules(*result.Rules); err != nil {
+			result.Rules, result.Rejection = nil, &operator.Rejection{Reason: operator.ReasonInvalid, Message: err.Error()}
+		}
+	}
+	c.log(before, result)
+	c.results[id] = result
+	if c.Writer != nil {
+		c.Writer.write(kinds[i].resource, u, result)
+	}
+	return !known || !reflect.DeepEqual(before, result)
+}
+
+// reach lets jobs look into the cluster that their objects are from.
+func (c *Controller) reach(jobs []*config.ScrapeConfig) {
+	for _, job := range jobs {
+		for _, sd := range job.ServiceDiscoveryConfigs {
+			if k, ok := sd.(*upstream.SDConfig); ok && k.APIServer.URL == nil && k.KubeConfig == "" {
+				k.KubeConfig = c.KubeConfigFile
+			}
+		}
+	}
+}
+
+// labelsOf returns the labels of a namespace.
+func (c *Controller) labelsOf(namespace string) map[string]string {
+	if c.namespaces == nil {
+		return nil
+	}
+	if u := c.namespaces.Get("", namespace); u != nil {
+		return u.GetLabels()
+	}
+	return nil
+}
+
+// log says what is rejected, once for each reason, and what no longer is.
+func (c *Controller) log(before, after operator.Result) {
+	where := []any{"kind", after.Kind, "object", after.Namespace + "/" + after.Name}
+	switch {
+	case after.Rejection != nil && (before.Rejection == nil || *before.Rejection != *after.Rejection):
+		c.Logger.Warn("an object is rejected; the others are not affected", append(where, "reason", after.Rejection.Reason, "err", after.Rejection.Message)...)
+	case after.Rejection == nil && before.Rejection != nil:
+		c.Logger.Info("an object is accepted again", where...)
+	}
+}
+
+// tell gives the state to the owner, and stops following what nobody refers to.
+func (c *Controller) tell() {
+	state := State{}
+	used := map[source]bool{}
+	for _, r := range c.results {
+		state.Results = append(state.Results, r)
+		for _, ref := range r.References {
+			used[sourceOf(ref)] = true
+		}
+	}
+	slices.SortFunc(state.Results, func(a, b operator.Result) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	if len(c.waiting) == 0 {
+		c.values.keep(used)
+	}
+	c.OnChange(state)
+}
+
+// String names the controller in messages.
+func (c *Controller) String() string { return fmt.Sprintf("objects in %s", c.Client.Server) }

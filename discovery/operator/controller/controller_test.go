@@ -1,0 +1,265 @@
+package controller
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/gnomonhq/gnomon/discovery/kubernetes"
+	"github.com/gnomonhq/gnomon/discovery/operator"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a controller on a server that is only played.
+type world struct {
+	t      *testing.T
+	server *dynamicfake.FakeDynamicClient
+	states chan State
+	writes *prometheus.CounterVec
+	stop   func()
+}
+
+// start runs a controller for a spec, in JSON, on a server with some objects.
+func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClient), objects ...*unstructured.Unstructured) *world {
+	lists := map[schema.GroupVersionResource]string{
+		namespaceResource:            "NamespaceList",
+		sourceResources["Secret"]:    "SecretList",
+		sourceResources["ConfigMap"]: "ConfigMapList",
+	}
+	for _, k := range kinds {
+		lists[k.resource] = string(k.name) + "List"
+	}
+	initial := make([]runtime.Object, len(objects))
+	for i, o := range objects {
+		initial[i] = o
+	}
+	w := &world{
+		t: t, server: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, initial...), states: make(chan State, 100),
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "writes"}, []string{"kind", "result"}),
+	}
+	if prepare != nil {
+		prepare(w.server)
+	}
+	client := kubernetes.NewClient(w.server, "http://server.example", slog.New(slog.DiscardHandler))
+	read, err := operator.ReadSpec([]byte(spec))
+	require.NoError(t, err)
+	g, err := operator.New(operator.Options{Namespace: "monitoring", Name: "k8s", Spec: read})
+	require.NoError(t, err)
+	writer := NewStatusWriter(w.server, "monitoring", "k8s", w.writes, slog.New(slog.DiscardHandler))
+	c := New(Options{Client: client, Generator: g, OnChange: func(s State) { w.states <- s }, Writer: writer})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	running.Go(func() { writer.Run(ctx) })
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+		client.Close()
+	})
+	t.Cleanup(w.stop)
+	return w
+}
+
+// object reads an object from JSON.
+func object(t *testing.T, text string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{}
+	require.NoError(t, u.UnmarshalJSON([]byte(text)))
+	return u
+}
+
+func monitor(t *testing.T, namespace, name, endpoint string) *unstructured.Unstructured {
+	return object(t, `{"apiVersion":"monitoring.coreos.com/v1","kind":"ServiceMonitor",
+		"metadata":{"namespace":"`+namespace+`","name":"`+name+`","generation":3,"resourceVersion":"7"},
+		"spec":{"selector":{},"endpoints":[`+endpoint+`]}}`)
+}
+
+func namespace(t *testing.T, name, team string) *unstructured.Unstructured {
+	return object(t, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"`+name+`","labels":{"team":"`+team+`"}}}`)
+}
+
+func secret(t *testing.T, namespace, name, value string) *unstructured.Unstructured {
+	return object(t, `{"apiVersion":"v1","kind":"Secret","metadata":{"namespace":"`+namespace+`","name":"`+name+`"},
+		"data":{"token":"`+base64.StdEncoding.EncodeToString([]byte(value))+`"}}`)
+}
+
+// shown is a state in short: the job names, and the reasons of what is rejected.
+func shown(s State) string {
+	var out []string
+	for _, j := range s.Jobs() {
+		out = append(out, j.JobName)
+	}
+	for _, r := range s.Results {
+		if r.Rejection != nil {
+			out = append(out, r.Namespace+"/"+r.Name+": "+string(r.Rejection.Reason))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// until waits for a state that comes to this.
+func (w *world) until(want string) State {
+	w.t.Helper()
+	var last string
+	for {
+		select {
+		case s := <-w.states:
+			if last = shown(s); last == want {
+				return s
+			}
+		case <-time.After(20 * time.Second):
+			require.FailNow(w.t, "not seen: "+want, "last: %s", last)
+		}
+	}
+}
+
+func (w *world) resource(u *unstructured.Unstructured) schema.GroupVersionResource {
+	switch u.GetKind() {
+	case "Namespace":
+		return namespaceResource
+	case "Secret":
+		return sourceResources["Secret"]
+	}
+	return kinds[0].resource
+}
+
+func (w *world) create(u *unstructured.Unstructured) {
+	_, err := w.server.Resource(w.resource(u)).Namespace(u.GetNamespace()).Create(w.t.Context(), u, metav1.CreateOptions{})
+	require.NoError(w.t, err)
+}
+
+func (w *world) update(u *unstructured.Unstructured) {
+	_, err := w.server.Resource(w.resource(u)).Namespace(u.GetNamespace()).Update(w.t.Context(), u, metav1.UpdateOptions{})
+	require.NoError(w.t, err)
+}
+
+func (w *world) delete(u *unstructured.Unstructured) {
+	require.NoError(w.t, w.server.Resource(w.resource(u)).Namespace(u.GetNamespace()).Delete(w.t.Context(), u.GetName(), metav1.DeleteOptions{}))
+}
+
+const everything = `{"serviceMonitorSelector":{},"serviceMonitorNamespaceSelector":{"matchLabels":{"team":"a"}}}`
+
+func TestObjectsAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := start(t, everything, nil, namespace(t, "one", "a"), namespace(t, "two", "b"),
+		monitor(t, "one", "x", `{"port":"http"}`), monitor(t, "two", "y", `{"port":"http"}`))
+	w.until("serviceMonitor/one/x/0")
+	w.create(monitor(t, "one", "z", `{"port":"a"},{"port":"b"}`))
+	w.until("serviceMonitor/one/x/0 serviceMonitor/one/z/0 serviceMonitor/one/z/1")
+	w.update(monitor(t, "one", "z", `{"port":"a"}`))
+	w.until("serviceMonitor/one/x/0 serviceMonitor/one/z/0")
+	w.update(namespace(t, "two", "a"))
+	w.until("serviceMonitor/one/x/0 serviceMonitor/one/z/0 serviceMonitor/two/y/0")
+	w.update(namespace(t, "one", "b"))
+	w.until("serviceMonitor/two/y/0")
+	w.delete(monitor(t, "two", "y", ""))
+	w.until("")
+}
+
+func TestABadObjectIsRejectedAlone(t *testing.T) {
+	t.Parallel()
+	bad := monitor(t, "one", "bad", `{"port":"http","interval":"soon"}`)
+	alien := object(t, `{"apiVersion":"monitoring.coreos.com/v1","kind":"ServiceMonitor","metadata":{"namespace":"one","name":"alien"},"spec":{"endpoints":7}}`)
+	w := start(t, everything, nil, namespace(t, "one", "a"), bad, alien, monitor(t, "one", "good", `{"port":"http"}`))
+	s := w.until("serviceMonitor/one/good/0 one/alien: InvalidConfiguration one/bad: InvalidConfiguration")
+	require.Contains(t, s.Results[1].Rejection.Message, "interval")
+	require.Contains(t, s.Results[0].Rejection.Message, "the object is no ServiceMonitor")
+
+	status := func(name string) string {
+		u, err := w.server.Resource(kinds[0].resource).Namespace("one").Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		text, err := json.Marshal(u.Object["status"])
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(status("bad"), "interval") && status("good") != "null" }, 20*time.Second, 5*time.Millisecond)
+	require.Contains(t, status("bad"), `"status":"False"`)
+	require.Contains(t, status("bad"), `"observedGeneration":3`)
+	require.Contains(t, status("bad"), `"reason":"InvalidConfiguration"`)
+	require.Contains(t, status("good"), `"type":"Accepted"`)
+	require.Contains(t, status("good"), `"name":"k8s"`)
+	// The writing of a status is a change of the object that changes nothing else.
+	require.Eventually(t, func() bool { return testutil.ToFloat64(w.writes.WithLabelValues("ServiceMonitor", "written")) == 3 }, 20*time.Second, 5*time.Millisecond)
+
+	w.update(monitor(t, "one", "bad", `{"port":"http","interval":"20s"}`))
+	w.until("serviceMonitor/one/bad/0 serviceMonitor/one/good/0 one/alien: InvalidConfiguration")
+	require.Eventually(t, func() bool { return strings.Contains(status("bad"), `"status":"True"`) }, 20*time.Second, 5*time.Millisecond)
+}
+
+func TestSecretsAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := start(t, everything, nil, namespace(t, "one", "a"), secret(t, "one", "other", "x"),
+		monitor(t, "one", "x", `{"port":"http","authorization":{"credentials":{"name":"tokens","key":"token"}}}`))
+	s := w.until("one/x: UnresolvedReference")
+	require.Contains(t, s.Results[0].Rejection.Message, "there is no Secret one/tokens")
+	w.create(secret(t, "one", "tokens", "first"))
+	credentials := func(s State) string {
+		return string(s.Jobs()[0].HTTPClientConfig.Authorization.Credentials)
+	}
+	require.Equal(t, "first", credentials(w.until("serviceMonitor/one/x/0")))
+	w.update(secret(t, "one", "tokens", "second"))
+	require.Equal(t, "second", credentials(w.until("serviceMonitor/one/x/0")))
+	w.delete(secret(t, "one", "tokens", ""))
+	w.until("one/x: UnresolvedReference")
+	for _, a := range w.server.Actions() {
+		if a.GetResource().Resource == "secrets" && a.GetVerb() == "list" {
+			require.Equal(t, "metadata.name=tokens", a.(clienttesting.ListAction).GetListRestrictions().Fields.String())
+		}
+	}
+}
+
+func TestAKindThatCannotBeReadFailsAlone(t *testing.T) {
+	t.Parallel()
+	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{}}`, func(server *dynamicfake.FakeDynamicClient) {
+		server.PrependReactor("list", "podmonitors", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, nil, errors.New("not installed")
+		})
+	}, monitor(t, "monitoring", "x", `{"port":"http"}`))
+	w.until("serviceMonitor/monitoring/x/0")
+}
+
+func TestStatusesOfOthersStay(t *testing.T) {
+	t.Parallel()
+	u := monitor(t, "one", "x", `{"port":"http"}`)
+	var theirs any
+	require.NoError(t, json.Unmarshal([]byte(`{"bindings":[{"group":"monitoring.coreos.com","resource":"prometheuses","name":"other","namespace":"monitoring","conditions":[]}]}`), &theirs))
+	u.Object["status"] = theirs
+	writer := NewStatusWriter(nil, "monitoring", "k8s", nil, nil)
+	s := status{resource: kinds[0].resource, object: u, result: operator.Result{Kind: operator.KindServiceMonitor, Namespace: "one", Name: "x"}}
+	patch, due, err := writer.patch(s, time.Unix(1_790_000_000, 0))
+	require.NoError(t, err)
+	require.True(t, due)
+	var got struct {
+		Metadata map[string]any
+		Status   struct{ Bindings []map[string]any }
+	}
+	require.NoError(t, json.Unmarshal(patch, &got))
+	require.Equal(t, "7", got.Metadata["resourceVersion"], "against a change in between")
+	require.Len(t, got.Status.Bindings, 2)
+	require.Equal(t, "other", got.Status.Bindings[0]["name"])
+
+	// Once it is written, there is nothing to write.
+	var whole map[string]any
+	require.NoError(t, json.Unmarshal(patch, &whole))
+	u.Object["status"] = whole["status"]
+	_, due, err = writer.patch(s, time.Unix(1_790_000_999, 0))
+	require.NoError(t, err)
+	require.False(t, due)
+}
