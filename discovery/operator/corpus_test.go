@@ -98,6 +98,10 @@ func (c *corpus) add(document []byte) error {
 		return appendTo(&c.objects.ServiceMonitors, document)
 	case "PodMonitor":
 		return appendTo(&c.objects.PodMonitors, document)
+	case "Probe":
+		return appendTo(&c.objects.Probes, document)
+	case "ScrapeConfig":
+		return appendTo(&c.objects.ScrapeConfigs, document)
 	case "Namespace":
 		var n corev1.Namespace
 		err := kyaml.UnmarshalStrict(document, &n)
@@ -140,3 +144,16 @@ func appendTo[T any](list *[]*T, document []byte) error {
 	*list = append(*list, o)
 	return err
 }
+
+// corpusCertificate is the certificate of the corpus, which signs itself.
+const corpusCertificate = `-----BEGIN CERTIFICATE-----
+MIIBejCCAR+gAwIBAgIUZzh8o0EvfJUNiu/ukHLdJ2CB0gEwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGY29ycHVzMCAXDTI2MTEyNzExMDk0NloYDzIxMjYxMTAzMTEw
+OTQ2WjARMQ8wDQYDVQQDDAZjb3JwdXMwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAQIVteCCTP8VJ3Gn0SRHfiplo11C2yLNiFngbWkCAm3AiwLV2zcoGhjJ2JsS2+/
+3El9otWL2gafzMQNWNxFTUL9o1MwUTAdBgNVHQ4EFgQUH4YZiSaBdS8xZPQwpiZU
+BAJHkBcwHwYDVR0jBBgwFoAUH4YZiSaBdS8xZPQwpiZUBAJHkBcwDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAoIUCf3BW2MD3vMuLEq+Iqa6VqvhC
+6LLSZo5QqsEoyX4CIQCSUhiWUMUgeKsncxFlnYTfCjoogRR4v2zHVstFbicPag==
+-----END CERTIFICATE-----
+`

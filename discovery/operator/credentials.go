@@ -22,6 +22,17 @@ type client struct {
 	bearerTokenFile string
 }
 
+// httpClient returns how a server is talked to that has no settings but these.
+func httpClient(basic *monitoringv1.BasicAuth, auth *monitoringv1.SafeAuthorization, oauth2 *monitoringv1.OAuth2, tls *monitoringv1.SafeTLSConfig, proxy monitoringv1.ProxyConfig, followRedirects, http2 *bool) client {
+	return client{
+		HTTPConfigWithoutTLS: monitoringv1.HTTPConfigWithoutTLS{
+			BasicAuth: basic, Authorization: auth, OAuth2: oauth2, FollowRedirects: followRedirects, EnableHTTP2: http2,
+		},
+		ProxyConfig: proxy,
+		tls:         withSecrets(tls),
+	}
+}
+
 // withSecrets returns the TLS settings that have no files, in the form of those that do,
 // and nil if they say nothing.
 func withSecrets(c *monitoringv1.SafeTLSConfig) *monitoringv1.TLSConfig {
@@ -77,12 +88,11 @@ func (o *object) client(s *section, path string, c client, class *monitoringv1.S
 		o.tls(s, classPath+".tlsConfig", o.options.Namespace, class.TLSConfig)
 	}
 	otherwise := c.BasicAuth != nil || c.OAuth2 != nil || bearerTokenSecret(&c.HTTPConfigWithoutTLS) != nil || c.bearerTokenFile != ""
-	own := c.Authorization
-	switch {
-	case class.Authorization != nil && !otherwise && (own == nil || *own == monitoringv1.SafeAuthorization{}):
+	switch own := value(c.Authorization); {
+	case own != monitoringv1.SafeAuthorization{}:
+		o.authorization(s, path+".authorization", own, class.Authorization)
+	case class.Authorization != nil && !otherwise:
 		o.classAuthorization(s, classPath+".authorization", class.Authorization)
-	case own != nil:
-		o.authorization(s, path+".authorization", *own, class.Authorization)
 	}
 	o.account(s, path, o.meta.Namespace, c)
 	o.proxy(s, path, o.meta.Namespace, c.ProxyConfig)

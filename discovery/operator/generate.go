@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -12,6 +13,8 @@ import (
 type Objects struct {
 	ServiceMonitors []*monitoringv1.ServiceMonitor
 	PodMonitors     []*monitoringv1.PodMonitor
+	Probes          []*monitoringv1.Probe
+	ScrapeConfigs   []*monitoringv1alpha1.ScrapeConfig
 }
 
 // Generate returns the results of all objects that are selected, by kind, namespace and
@@ -21,6 +24,11 @@ func (g *Generator) Generate(objects Objects, namespaces Namespaces, lookup Look
 	var results []Result
 	results = append(results, generate(g, KindServiceMonitor, objects.ServiceMonitors, namespaces, lookup, g.ServiceMonitor)...)
 	results = append(results, generate(g, KindPodMonitor, objects.PodMonitors, namespaces, lookup, g.PodMonitor)...)
+	results = append(results, generate(g, KindProbe, objects.Probes, namespaces, lookup, g.Probe)...)
+	results = append(results, generate(g, KindScrapeConfig, objects.ScrapeConfigs, namespaces, lookup, g.ScrapeConfig)...)
+	if g.spec.AdditionalScrapeConfigs != nil {
+		results = append(results, g.Additional(lookup))
+	}
 	return results
 }
 

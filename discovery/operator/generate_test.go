@@ -18,9 +18,13 @@ func TestGenerateIsPure(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
 			shuffle(random, c.objects.ServiceMonitors)
 			shuffle(random, c.objects.PodMonitors)
+			shuffle(random, c.objects.Probes)
+			shuffle(random, c.objects.ScrapeConfigs)
 			require.Equal(t, first, c.generate(t))
 			require.ElementsMatch(t, untouched.objects.ServiceMonitors, c.objects.ServiceMonitors)
 			require.ElementsMatch(t, untouched.objects.PodMonitors, c.objects.PodMonitors)
+			require.ElementsMatch(t, untouched.objects.Probes, c.objects.Probes)
+			require.ElementsMatch(t, untouched.objects.ScrapeConfigs, c.objects.ScrapeConfigs)
 		})
 	}
 }

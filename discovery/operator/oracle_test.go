@@ -12,6 +12,9 @@ import (
 
 	commonconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery/azure"
+	"github.com/prometheus/prometheus/model/relabel"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v2"
 
@@ -51,16 +54,67 @@ func jobsOf(t *testing.T, content string) map[string]*config.ScrapeConfig {
 // Operator's users have the configuration before the objects came.
 var refusedByPrometheus = []string{"broken"}
 
+// difference is one that is meant: what the Operator's job has to become.
+type difference struct {
+	reason string
+	change func(*config.ScrapeConfig)
+}
+
 // differentJobs are the jobs that are meant to differ from the Operator's, by case and
-// job, with the reason.
-var differentJobs = map[string]map[string]string{
+// job.
+var differentJobs = map[string]map[string]difference{
 	"scrapeclass": {
 		"serviceMonitor/monitoring/secret/0": classCredentials,
 		"podMonitor/monitoring/secret/0":     classCredentials,
+		"probe/monitoring/secret":            classCredentials,
+		"scrapeConfig/monitoring/secret":     classCredentials,
+	},
+	"governance": {
+		"scrapeConfig/shop/lower":      overriddenTimestamps,
+		"scrapeConfig/shop/timestamps": overriddenTimestamps,
+		"scrapeConfig/shop/unrelabelled": {
+			"the Operator enforces the namespace label on targets with relabelling only, so that up has none",
+			func(c *config.ScrapeConfig) {
+				enforced := relabel.DefaultRelabelConfig
+				enforced.TargetLabel, enforced.Replacement = "tenant", "shop"
+				enforced.NameValidationScheme = c.MetricNameValidationScheme
+				enforced.Regex = c.RelabelConfigs[0].Regex
+				c.RelabelConfigs = append(c.RelabelConfigs, &enforced)
+			},
+		},
+	},
+	"scrapeconfig-mechanisms": {
+		"scrapeConfig/shop/azure-environment-auth": {
+			"the Operator loses the credentials for Azure if there is an environment",
+			func(c *config.ScrapeConfig) {
+				azureClient(c).Authorization = &commonconfig.Authorization{Type: "Token", Credentials: "abc123"}
+			},
+		},
+		"scrapeConfig/shop/azure-connection": {
+			"the Operator does not pass on the settings of connections to Azure",
+			func(c *config.ScrapeConfig) {
+				client := azureClient(c)
+				client.FollowRedirects, client.EnableHTTP2 = false, false
+				client.TLSConfig.InsecureSkipVerify = true
+				client.TLSConfig.CA = corpusCertificate
+			},
+		},
 	},
 }
 
-const classCredentials = "the Operator does not find the credentials of a scrape class and sends none"
+var classCredentials = difference{
+	"the Operator does not find the credentials of a scrape class and sends none",
+	func(c *config.ScrapeConfig) { c.HTTPClientConfig.Authorization.Credentials = "abc123" },
+}
+
+var overriddenTimestamps = difference{
+	"the Operator overrides timestamps of a ScrapeConfig only if it says something about them",
+	func(c *config.ScrapeConfig) { c.HonorTimestamps = false },
+}
+
+func azureClient(c *config.ScrapeConfig) *commonconfig.HTTPClientConfig {
+	return &c.ServiceDiscoveryConfigs[0].(*azure.SDConfig).HTTPClientConfig
+}
 
 // differentRejections are the objects that only one of both rejects, by case and object,
 // with the reason.
@@ -103,12 +157,18 @@ func compareRejections(t *testing.T, want, got, different map[string]string) {
 	}
 }
 
-func compareJobs(t *testing.T, want, got map[string]*config.ScrapeConfig, different map[string]string) {
+func compareJobs(t *testing.T, want, got map[string]*config.ScrapeConfig, different map[string]difference) {
+	for job := range different {
+		require.Contains(t, want, job)
+	}
 	for _, job := range slices.Sorted(maps.Keys(merged(want, got))) {
-		_, meant := different[job]
-		if same := reflect.DeepEqual(want[job], got[job]); same == meant {
-			t.Errorf("job %s: meant to differ: %v", job, meant)
-			require.Equal(t, text(t, want[job]), text(t, got[job]))
+		if d, meant := different[job]; meant {
+			require.False(t, reflect.DeepEqual(want[job], got[job]), "%s no longer differs: %s", job, d.reason)
+			d.change(want[job])
+		}
+		if !reflect.DeepEqual(want[job], got[job]) {
+			assert.Equal(t, text(t, want[job]), text(t, got[job]), job)
+			t.Errorf("job %s differs", job)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func checkRelabelings(steps []monitoringv1.RelabelConfig, scheme model.Validatio
 // relabeled adds the object's relabelling, which comes after that of its scrape class,
 // and the enforced namespace label after it, which no step of theirs can take away.
 func (o *object) relabeled(r *relabelings, path string, steps []monitoringv1.RelabelConfig) {
-	checkRelabelings(steps, o.global.MetricNameValidationScheme, func(i int, err error) {
+	checkRelabelings(steps, o.names, func(i int, err error) {
 		o.fault(fmt.Sprintf("%s[%d]", path, i), err)
 	})
 	r.add(steps...)

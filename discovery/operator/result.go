@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -116,6 +117,8 @@ type object struct {
 	kind   Kind
 	meta   *metav1.ObjectMeta
 	lookup Lookup
+	// names is how names of labels are validated.
+	names model.ValidationScheme
 
 	references map[Reference]struct{}
 	faults     []string
@@ -128,7 +131,7 @@ type object struct {
 // begin starts the work on an object and checks its identity, which job names and
 // messages are made of.
 func (g *Generator) begin(kind Kind, meta *metav1.ObjectMeta, lookup Lookup) *object {
-	o := &object{Generator: g, kind: kind, meta: meta, lookup: lookup}
+	o := &object{Generator: g, kind: kind, meta: meta, lookup: lookup, names: g.global.MetricNameValidationScheme}
 	if meta.Namespace == "" || strings.Contains(meta.Namespace, "/") {
 		o.fault("metadata.namespace", fmt.Errorf("%q is no namespace", meta.Namespace))
 	}

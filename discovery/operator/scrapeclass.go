@@ -16,9 +16,12 @@ type scrapeClasses struct {
 	otherwise *monitoringv1.ScrapeClass
 }
 
+// noClass changes nothing.
+var noClass = &monitoringv1.ScrapeClass{}
+
 // newScrapeClasses checks the classes of a spec.
 func newScrapeClasses(classes []monitoringv1.ScrapeClass, scheme model.ValidationScheme) (scrapeClasses, error) {
-	known := scrapeClasses{byName: map[string]*monitoringv1.ScrapeClass{}, otherwise: &monitoringv1.ScrapeClass{}}
+	known := scrapeClasses{byName: map[string]*monitoringv1.ScrapeClass{}, otherwise: noClass}
 	var (
 		faults    []error
 		defaulted bool
@@ -57,7 +60,7 @@ func (o *object) class(path string, name *string) *monitoringv1.ScrapeClass {
 	c, known := o.classes.byName[*name]
 	if !known {
 		o.fault(path, fmt.Errorf("there is no scrape class %q in the settings", *name))
-		return &monitoringv1.ScrapeClass{}
+		return noClass
 	}
 	return c
 }
