@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	documents "k8s.io/apimachinery/pkg/util/yaml"
 	kyaml "sigs.k8s.io/yaml"
+
+	"github.com/gnomonhq/gnomon/alerting/rules"
 )
 
 // corpus is one case of testdata/corpus.
@@ -37,6 +39,12 @@ func (c *corpus) lookup(r Reference) (string, error) {
 		return "", errMissing
 	}
 	return v, nil
+}
+
+// checkRules reads a rule file as the server does.
+func checkRules(path string, content []byte) error {
+	_, err := rules.Reader{}.Parse(path, content)
+	return err
 }
 
 // generate returns the results of the case.
@@ -100,6 +108,8 @@ func (c *corpus) add(document []byte) error {
 		return appendTo(&c.objects.PodMonitors, document)
 	case "Probe":
 		return appendTo(&c.objects.Probes, document)
+	case "PrometheusRule":
+		return appendTo(&c.objects.PrometheusRules, document)
 	case "ScrapeConfig":
 		return appendTo(&c.objects.ScrapeConfigs, document)
 	case "Namespace":
@@ -133,7 +143,7 @@ func (c *corpus) addPrometheus(document []byte) error {
 	shard, err := strconv.Atoi(p.Annotations["corpus/shard"])
 	c.options = Options{
 		Namespace: p.Namespace, Name: p.Name, Spec: p.Spec,
-		Shard: shard, Replica: p.Annotations["corpus/replica"],
+		Shard: shard, Replica: p.Annotations["corpus/replica"], CheckRules: checkRules,
 	}
 	return err
 }

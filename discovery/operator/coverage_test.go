@@ -33,12 +33,16 @@ func TestCorpusHasAllFields(t *testing.T) {
 		for i := range c.objects.ScrapeConfigs {
 			markFields(set, reflect.ValueOf(c.objects.ScrapeConfigs[i].Spec))
 		}
+		for i := range c.objects.PrometheusRules {
+			markFields(set, reflect.ValueOf(c.objects.PrometheusRules[i].Spec))
+		}
 		markFields(set, reflect.ValueOf(c.options.Spec))
 	}
 	var missing []string
 	for _, kind := range []any{
 		monitoringv1.ServiceMonitorSpec{}, monitoringv1.PodMonitorSpec{}, monitoringv1.ProbeSpec{},
-		monitoringv1alpha1.ScrapeConfigSpec{}, monitoringv1.ScrapeClass{}, monitoringv1.APIServerConfig{},
+		monitoringv1alpha1.ScrapeConfigSpec{}, monitoringv1.PrometheusRuleSpec{},
+		monitoringv1.ScrapeClass{}, monitoringv1.APIServerConfig{},
 	} {
 		missing = append(missing, missingFields(set, reflect.TypeOf(kind))...)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -42,4 +44,17 @@ func (o *object) enforced() bool {
 	}
 	names := o.exclusion[excluded{schema.GroupKind{Group: monitoring.GroupName, Kind: string(o.kind)}, o.meta.Namespace}]
 	return !slices.ContainsFunc(names, func(name string) bool { return name == "" || name == o.meta.Name })
+}
+
+// enforceNamespace makes each selector of an expression, wherever it stands, select the
+// object's namespace, whatever it says about the label itself.
+func (o *object) enforceNamespace(expr parser.Expr) {
+	name := o.spec.EnforcedNamespaceLabel
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if v, ok := node.(*parser.VectorSelector); ok {
+			v.LabelMatchers = slices.DeleteFunc(v.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == name })
+			v.LabelMatchers = append(v.LabelMatchers, labels.MustNewMatcher(labels.MatchEqual, name, o.meta.Namespace))
+		}
+		return nil
+	})
 }

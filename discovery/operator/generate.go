@@ -15,6 +15,7 @@ type Objects struct {
 	PodMonitors     []*monitoringv1.PodMonitor
 	Probes          []*monitoringv1.Probe
 	ScrapeConfigs   []*monitoringv1alpha1.ScrapeConfig
+	PrometheusRules []*monitoringv1.PrometheusRule
 }
 
 // Generate returns the results of all objects that are selected, by kind, namespace and
@@ -26,6 +27,8 @@ func (g *Generator) Generate(objects Objects, namespaces Namespaces, lookup Look
 	results = append(results, generate(g, KindPodMonitor, objects.PodMonitors, namespaces, lookup, g.PodMonitor)...)
 	results = append(results, generate(g, KindProbe, objects.Probes, namespaces, lookup, g.Probe)...)
 	results = append(results, generate(g, KindScrapeConfig, objects.ScrapeConfigs, namespaces, lookup, g.ScrapeConfig)...)
+	rules := func(m *monitoringv1.PrometheusRule, _ Lookup) Result { return g.PrometheusRule(m) }
+	results = append(results, generate(g, KindPrometheusRule, objects.PrometheusRules, namespaces, lookup, rules)...)
 	if g.spec.AdditionalScrapeConfigs != nil {
 		results = append(results, g.Additional(lookup))
 	}

@@ -20,11 +20,13 @@ func TestGenerateIsPure(t *testing.T) {
 			shuffle(random, c.objects.PodMonitors)
 			shuffle(random, c.objects.Probes)
 			shuffle(random, c.objects.ScrapeConfigs)
+			shuffle(random, c.objects.PrometheusRules)
 			require.Equal(t, first, c.generate(t))
 			require.ElementsMatch(t, untouched.objects.ServiceMonitors, c.objects.ServiceMonitors)
 			require.ElementsMatch(t, untouched.objects.PodMonitors, c.objects.PodMonitors)
 			require.ElementsMatch(t, untouched.objects.Probes, c.objects.Probes)
 			require.ElementsMatch(t, untouched.objects.ScrapeConfigs, c.objects.ScrapeConfigs)
+			require.ElementsMatch(t, untouched.objects.PrometheusRules, c.objects.PrometheusRules)
 		})
 	}
 }

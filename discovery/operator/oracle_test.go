@@ -8,16 +8,21 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	commonconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/azure"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v2"
 
+	"github.com/gnomonhq/gnomon/alerting/rules"
 	_ "github.com/gnomonhq/gnomon/discovery/plugins"
 )
 
@@ -118,7 +123,23 @@ func azureClient(c *config.ScrapeConfig) *commonconfig.HTTPClientConfig {
 
 // differentRejections are the objects that only one of both rejects, by case and object,
 // with the reason.
-var differentRejections = map[string]map[string]string{}
+var differentRejections = map[string]map[string]string{
+	"rules-enforced": {
+		"PrometheusRule/shop/broken": "the Operator leaves it out and says nothing",
+	},
+}
+
+// differentRules are the rule files that are meant to differ, by case and file, with
+// what the Operator's has to become.
+var differentRules = map[string]map[string]func([]rules.GroupSpec){
+	"rules-enforced": {
+		// The Operator does not enforce the namespace in parameters of aggregations.
+		"shop-parameter-.yaml": func(groups []rules.GroupSpec) {
+			parameter := groups[0].Rules[0].Expr.(*parser.AggregateExpr).Param.(*parser.Call).Args[0].(*parser.VectorSelector)
+			parameter.LabelMatchers = append(parameter.LabelMatchers, labels.MustNewMatcher(labels.MatchEqual, "tenant", "shop"))
+		},
+	},
+}
 
 // TestJobsAreThoseOfTheOperator compares effective scrape configurations: what is left
 // when defaults and global settings are applied.
@@ -131,7 +152,7 @@ func TestJobsAreThoseOfTheOperator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			recorded := readRecording(t, name)
 			want := jobsOf(t, recorded.Config)
-			got := map[string]*config.ScrapeConfig{}
+			got, files := map[string]*config.ScrapeConfig{}, map[string]string{}
 			rejected := map[string]string{}
 			for _, r := range readCorpus(t, name).generate(t) {
 				if r.Rejection != nil {
@@ -140,9 +161,13 @@ func TestJobsAreThoseOfTheOperator(t *testing.T) {
 				for _, j := range r.Jobs {
 					got[j.JobName] = j
 				}
+				if r.Rules != nil {
+					files[fmt.Sprintf("%s-%s-.yaml", r.Namespace, r.Name)] = string(r.Rules.Content)
+				}
 			}
 			compareRejections(t, recorded.Rejected, rejected, differentRejections[name])
 			compareJobs(t, want, got, differentJobs[name])
+			compareRules(t, recorded, files, differentRules[name])
 		})
 	}
 }
@@ -171,6 +196,54 @@ func compareJobs(t *testing.T, want, got map[string]*config.ScrapeConfig, differ
 			t.Errorf("job %s differs", job)
 		}
 	}
+}
+
+// compareRules compares what the server reads of rule files. The Operator leaves what
+// groups do not say to the global settings, which are in ours.
+func compareRules(t *testing.T, recorded recording, got map[string]string, different map[string]func([]rules.GroupSpec)) {
+	loaded, err := config.Load(recorded.Config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	for file := range different {
+		require.Contains(t, recorded.Rules, file)
+	}
+	for _, file := range slices.Sorted(maps.Keys(merged(recorded.Rules, got))) {
+		if !assert.Contains(t, recorded.Rules, file) || !assert.Contains(t, got, file) {
+			continue
+		}
+		want := groupsOf(t, recorded.Rules[file])
+		for i := range want {
+			if want[i].Interval == 0 {
+				want[i].Interval = time.Duration(loaded.GlobalConfig.EvaluationInterval)
+			}
+			if want[i].QueryOffset == nil && loaded.GlobalConfig.RuleQueryOffset != 0 {
+				want[i].QueryOffset = new(time.Duration(loaded.GlobalConfig.RuleQueryOffset))
+			}
+		}
+		ours := groupsOf(t, got[file])
+		if change := different[file]; change != nil {
+			require.NotEqual(t, rulesText(want), rulesText(ours), file)
+			change(want)
+		}
+		assert.Equal(t, rulesText(want), rulesText(ours), file)
+	}
+}
+
+func groupsOf(t *testing.T, content string) []rules.GroupSpec {
+	f, err := rules.Reader{}.Parse("rules", []byte(content))
+	require.NoError(t, err)
+	return f.Groups
+}
+
+// rulesText prints groups with their expressions, whose positions do not count.
+func rulesText(groups []rules.GroupSpec) string {
+	var b strings.Builder
+	for _, g := range groups {
+		fmt.Fprintf(&b, "%s interval %s offset %v limit %d %v\n", g.Name, g.Interval, value(g.QueryOffset), g.Limit, g.Labels)
+		for _, r := range g.Rules {
+			fmt.Fprintf(&b, "  %s %s for %s keep %s %v %v: %s\n", r.Record, r.Alert, r.For, r.KeepFiringFor, r.Labels, r.Annotations, r.Expr)
+		}
+	}
+	return b.String()
 }
 
 func merged[V any](a, b map[string]V) map[string]V {

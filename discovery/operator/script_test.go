@@ -49,6 +49,14 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "corpus":
 		s.corpus = readCorpus(t, d.CmdArgs[0].Key)
 		return ""
+	case "rules":
+		var b strings.Builder
+		for _, r := range s.corpus.generate(t) {
+			if r.Rules != nil {
+				fmt.Fprintf(&b, "%s\n%s", r.Rules.Path, r.Rules.Content)
+			}
+		}
+		return b.String()
 	case "results":
 		return s.results(t, d.HasArg("references"))
 	}
@@ -56,7 +64,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *script) settings(t *testing.T, d *datadriven.TestData) string {
-	o := Options{Namespace: "monitoring", Name: "k8s"}
+	o := Options{Namespace: "monitoring", Name: "k8s", CheckRules: checkRules}
 	if d.HasArg("replica") {
 		d.ScanArgs(t, "replica", &o.Replica)
 	}

@@ -10,6 +10,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v2"
 	kyaml "sigs.k8s.io/yaml"
 )
@@ -45,6 +46,13 @@ type Options struct {
 	// Shard is the number of this server, from 0 to below Spec.Shards.
 	Shard int
 
+	// Parser parses the expressions of rules; nil is upstream's parser without
+	// experimental features.
+	Parser ExprParser
+	// CheckRules is asked whether a rule file is in order, which is whoever reads it.
+	// path is that of a RuleFile. Without it only sizes and expressions are checked.
+	CheckRules func(path string, content []byte) error
+
 	// MaxJobs is how many jobs one object may make.
 	MaxJobs int
 	// MaxRuleFileBytes is how large the rule file of one object may be.
@@ -59,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Spec.EvaluationInterval == "" {
 		o.Spec.EvaluationInterval = defaultInterval
+	}
+	if o.Parser == nil {
+		o.Parser = parser.NewParser(parser.Options{})
 	}
 	if o.MaxJobs == 0 {
 		o.MaxJobs = DefaultMaxJobs
