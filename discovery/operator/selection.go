@@ -73,6 +73,13 @@ func (g *Generator) Selects(kind Kind, object metav1.Object, namespaceLabels map
 		g.selectors[kind].objects.Matches(labels.Set(object.GetLabels()))
 }
 
+// SelectsAny reports whether any object of a kind could be selected. If not, nobody needs
+// to look for them.
+func (g *Generator) SelectsAny(kind Kind) bool {
+	s, known := g.selectors[kind]
+	return known && s.objects != labels.Nothing()
+}
+
 // OnlyNamespace returns the only namespace that objects of a kind are taken from, if there
 // is only one whatever the labels of namespaces.
 func (g *Generator) OnlyNamespace(kind Kind) (string, bool) {

@@ -141,6 +141,9 @@ func New(options Options) (*Generator, error) {
 // external labels. Jobs are complete without it.
 func (g *Generator) Global() config.GlobalConfig { return g.global }
 
+// Object returns the namespace and name of the Prometheus object.
+func (g *Generator) Object() (namespace, name string) { return g.options.Namespace, g.options.Name }
+
 // Ignored returns the names of the settings' fields that are set and have no effect,
 // because they are about pods and volumes, or about parts of the server that its own
 // flags and configuration file set up. They deserve a warning.

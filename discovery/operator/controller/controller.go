@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/config"
 	upstream "github.com/prometheus/prometheus/discovery/kubernetes"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
@@ -82,7 +83,9 @@ type Controller struct {
 	values     *values
 	namespaces *kubernetes.Objects
 	objects    map[operator.Kind]*kubernetes.Objects
-	results    map[identity]operator.Result
+	// own stands for the Prometheus object, whose spec the generator has.
+	own     identity
+	results map[identity]operator.Result
 	// waiting are the objects that refer to something that was not read yet.
 	waiting map[identity]bool
 	told    bool
@@ -91,6 +94,8 @@ type Controller struct {
 // New returns a controller, which does nothing until it is run.
 func New(o Options) *Controller {
 	c := &Controller{Options: o, notes: newNotes(), objects: map[operator.Kind]*kubernetes.Objects{}, results: map[identity]operator.Result{}, waiting: map[identity]bool{}}
+	c.own.kind = operator.KindPrometheus
+	c.own.namespace, c.own.name = o.Generator.Object()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -130,7 +135,11 @@ func (c *Controller) Run(ctx context.Context) {
 // select any namespace.
 func (c *Controller) follow() {
 	everywhere := false
+	c.notes.object(c.own)
 	for _, k := range kinds {
+		if !c.Generator.SelectsAny(k.name) {
+			continue
+		}
 		q := kubernetes.Query{Resource: k.resource}
 		if own, only := c.Generator.OnlyNamespace(k.name); only {
 			q.Namespace = own
@@ -175,10 +184,10 @@ func (c *Controller) step() {
 	for id := range c.waiting {
 		dirty[id] = true
 	}
-	for _, k := range kinds {
-		for _, u := range c.objects[k.name].List() {
+	for kind, objects := range c.objects {
+		for _, u := range objects.List() {
 			if namespaces[u.GetNamespace()] {
-				dirty[identity{kind: k.name, namespace: u.GetNamespace(), name: u.GetName()}] = true
+				dirty[identity{kind: kind, namespace: u.GetNamespace(), name: u.GetName()}] = true
 			}
 		}
 	}
@@ -216,18 +225,30 @@ func (c *Controller) settled() bool {
 func (c *Controller) generate(id identity) bool {
 	delete(c.waiting, id)
 	before, known := c.results[id]
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == id.kind })
-	u := c.objects[id.kind].Get(id.namespace, id.name)
-	if u == nil || !c.Generator.Selects(id.kind, u, c.labelsOf(id.namespace)) {
-		delete(c.results, id)
-		return known
-	}
 	pending := false
-	result := kinds[i].generate(c.Generator, u, func(r operator.Reference) (string, error) {
+	lookup := func(r operator.Reference) (string, error) {
 		value, err := c.values.lookup(r)
 		pending = pending || errors.Is(err, errPending)
 		return value, err
-	})
+	}
+	var (
+		result operator.Result
+		k      kind
+		u      *unstructured.Unstructured
+	)
+	if id == c.own {
+		if result = c.Generator.Additional(lookup); len(result.Jobs) == 0 && result.Rejection == nil {
+			return false // The spec has no additional jobs, which does not change.
+		}
+	} else {
+		k = kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == id.kind })]
+		u = c.objects[id.kind].Get(id.namespace, id.name)
+		if u == nil || !c.Generator.Selects(id.kind, u, c.labelsOf(id.namespace)) {
+			delete(c.results, id)
+			return known
+		}
+		result = k.generate(c.Generator, u, lookup)
+	}
 	if pending {
 		// What was known stays until all is read.
 		c.waiting[id] = true
@@ -241,8 +262,8 @@ func (c *Controller) generate(id identity) bool {
 	}
 	c.log(before, result)
 	c.results[id] = result
-	if c.Writer != nil {
-		c.Writer.write(kinds[i].resource, u, result)
+	if c.Writer != nil && u != nil {
+		c.Writer.write(k.resource, u, result)
 	}
 	return !known || !reflect.DeepEqual(before, result)
 }

@@ -225,6 +225,34 @@ func TestSecretsAreFollowed(t *testing.T) {
 	}
 }
 
+func TestAdditionalJobs(t *testing.T) {
+	t.Parallel()
+	w := start(t, `{"additionalScrapeConfigs":{"name":"more","key":"token"}}`, nil,
+		secret(t, "monitoring", "more", "[{job_name: extra, static_configs: [{targets: [a:1]}]}]"))
+	w.until("extra")
+	w.update(secret(t, "monitoring", "more", "[{job_name: other}]"))
+	w.until("other")
+	w.update(secret(t, "monitoring", "more", "[{job_name: other, scrape_interval: soon}]"))
+	w.until("monitoring/k8s: InvalidConfiguration")
+	for _, a := range w.server.Actions() {
+		require.Equal(t, "secrets", a.GetResource().Resource, "kinds that nothing selects are not looked for")
+	}
+}
+
+func TestEveryKindIsGenerated(t *testing.T) {
+	t.Parallel()
+	objects := []*unstructured.Unstructured{
+		monitor(t, "monitoring", "s", `{"port":"http"}`),
+		object(t, `{"apiVersion":"monitoring.coreos.com/v1","kind":"PodMonitor","metadata":{"namespace":"monitoring","name":"p"},"spec":{"selector":{},"podMetricsEndpoints":[{"port":"http"}]}}`),
+		object(t, `{"apiVersion":"monitoring.coreos.com/v1","kind":"Probe","metadata":{"namespace":"monitoring","name":"b"},
+			"spec":{"prober":{"url":"prober:9115"},"targets":{"staticConfig":{"static":["example.test"]}}}}`),
+		object(t, `{"apiVersion":"monitoring.coreos.com/v1alpha1","kind":"ScrapeConfig","metadata":{"namespace":"monitoring","name":"c"},
+			"spec":{"staticConfigs":[{"targets":["a:1"]}]}}`),
+	}
+	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{},"probeSelector":{},"scrapeConfigSelector":{}}`, nil, objects...)
+	w.until("podMonitor/monitoring/p/0 probe/monitoring/b scrapeConfig/monitoring/c serviceMonitor/monitoring/s/0")
+}
+
 func TestAKindThatCannotBeReadFailsAlone(t *testing.T) {
 	t.Parallel()
 	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{}}`, func(server *dynamicfake.FakeDynamicClient) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +23,8 @@ type kind struct {
 var kinds = []kind{
 	newKind(operator.KindServiceMonitor, monitoringv1.SchemeGroupVersion, monitoringv1.ServiceMonitorName, (*operator.Generator).ServiceMonitor),
 	newKind(operator.KindPodMonitor, monitoringv1.SchemeGroupVersion, monitoringv1.PodMonitorName, (*operator.Generator).PodMonitor),
+	newKind(operator.KindProbe, monitoringv1.SchemeGroupVersion, monitoringv1.ProbeName, (*operator.Generator).Probe),
+	newKind(operator.KindScrapeConfig, monitoringv1alpha1.SchemeGroupVersion, monitoringv1alpha1.ScrapeConfigName, (*operator.Generator).ScrapeConfig),
 }
 
 // newKind makes a kind whose objects are of the type T. One that is not of its type is
