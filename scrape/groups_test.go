@@ -167,3 +167,53 @@ func BenchmarkSync(b *testing.B) {
 		})
 	}
 }
+
+// TestUnchangedLoopsGoOn changes a thousand targets a second for a minute. The loops of the
+// others are the same ones afterwards and have missed no slot, and all that there is at the
+// end is scraped.
+func TestUnchangedLoopsGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const unchanged, changing, perDelivery = 100, 2000, 500
+		w := start(t, job(), func(o *Options) { o.ReloadInterval = time.Nanosecond })
+		var groups []*targetgroup.Group
+		for i := range unchanged + changing {
+			groups = append(groups, addressGroup(fmt.Sprint(i), i))
+		}
+		send := func() { w.groups <- map[string][]*targetgroup.Group{"test": slices.Clone(groups)} }
+		send()
+		wait(20 * time.Second) // every target has had its slot
+		type state struct {
+			loop    *loop
+			scrapes int
+		}
+		look := func(i int) state {
+			target := w.target2(fmt.Sprint(i, ":1"))
+			require.NotNil(t, target, i)
+			return state{loop: w.m.allPools()["test"].loops[target.hash], scrapes: len(target.Records())}
+		}
+		before := make([]state, unchanged)
+		for i := range before {
+			before[i] = look(i)
+		}
+		next := unchanged + changing
+		for range 120 { // half a second each
+			for i := range perDelivery {
+				at := unchanged + (next+i)%changing
+				groups[at] = addressGroup(groups[at].Source, next+i)
+			}
+			next += perDelivery
+			send()
+			wait(500 * time.Millisecond)
+		}
+		for i := range before {
+			after := look(i)
+			require.Same(t, before[i].loop, after.loop, "target %d has another loop", i)
+			require.InDelta(t, 60/10, after.scrapes-before[i].scrapes, 1, "target %d", i)
+		}
+		require.Len(t, w.m.TargetsActive()["test"], unchanged+changing)
+		for _, g := range groups {
+			require.NotNil(t, w.target2(string(g.Targets[0][model.AddressLabel])))
+		}
+		w.stop()
+	})
+}
