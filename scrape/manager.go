@@ -195,6 +195,16 @@ func (m *Manager) ApplyConfig(cfg *config.Config, limits SeriesLimits) error {
 	return nil
 }
 
+// Check returns what keeps a job from being applied: one job that is refused keeps all
+// others from being applied with it.
+func (m *Manager) Check(job *config.ScrapeConfig) error {
+	c, err := newClients(job, &m.opts)
+	if err == nil {
+		c.closeIdle()
+	}
+	return errors.Join(checkJob(job), err)
+}
+
 // prepare makes what the jobs need and what can fail: the clients of the running
 // jobs that changed, and the logs.
 func (m *Manager) prepare(jobs map[string]*config.ScrapeConfig) (changed map[string]*clients, logs map[string]*failureLog, err error) {

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
@@ -135,6 +137,20 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 		wait(10 * time.Second)
 		w.stop()
 		require.Equal(t, "1 1", w.samples(up))
+	})
+}
+
+func TestCheckOfAJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, job())
+		load := func(lines ...string) *config.ScrapeConfig {
+			c, err := config.Load(job(lines...), slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			return c.ScrapeConfigs[0]
+		}
+		require.NoError(t, w.m.Check(load()))
+		require.ErrorContains(t, w.m.Check(load("tls_config: {ca: 'no certificate'}")), `HTTP client of job "test"`)
+		w.stop()
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -234,6 +235,20 @@ func (o *operatorObjects) ruleFiles() []rules.File {
 		out = append(out, f)
 	}
 	return out
+}
+
+// checkObject returns what the scraper and the rule evaluator would refuse of an object's
+// jobs and rules. They take all or nothing, and one object must not keep the others out.
+func (s *server) checkObject(r operator.Result) error {
+	var errs []error
+	for _, job := range r.Jobs {
+		errs = append(errs, s.scraper.Check(job))
+	}
+	if r.Rules != nil {
+		_, err := s.operator.parse(*r.Rules)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // shown shows the objects to the HTTP API.

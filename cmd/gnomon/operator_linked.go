@@ -30,8 +30,8 @@ func (s *server) followObjects(ctx context.Context, section config.Operator, g *
 		logger := s.component("operator")
 		options := controller.Options{
 			Client: client, Generator: g, KubeConfigFile: section.KubeConfigFile, Logger: logger,
-			CheckRules: func(f operator.RuleFile) error { _, err := s.operator.parse(f); return err },
-			OnChange:   func(state controller.State) { tell(state.Results) },
+			Check:    s.checkObject,
+			OnChange: func(state controller.State) { tell(state.Results) },
 		}
 		var writing sync.WaitGroup
 		defer writing.Wait()

@@ -39,9 +39,9 @@ type Options struct {
 	// KubeConfigFile is where jobs find the API server that their objects name none of;
 	// empty for the service account of the pod.
 	KubeConfigFile string
-	// CheckRules returns what is wrong with a rule file that the generator has made; nil
-	// if nothing is checked.
-	CheckRules func(operator.RuleFile) error
+	// Check returns what is wrong with the jobs and rules of an object that only those can
+	// tell who run them, such as a certificate that is none; nil if nothing is checked.
+	Check func(operator.Result) error
 	// OnChange is told whenever the state has changed, by one goroutine; first when all
 	// objects were looked at.
 	OnChange func(State)
@@ -255,9 +255,10 @@ func (c *Controller) generate(id identity) bool {
 		return false
 	}
 	c.reach(result.Jobs)
-	if result.Rules != nil && c.CheckRules != nil {
-		if err := c.CheckRules(*result.Rules); err != nil {
-			result.Rules, result.Rejection = nil, &operator.Rejection{Reason: operator.ReasonInvalid, Message: err.Error()}
+	if result.Rejection == nil && c.Check != nil {
+		if err := c.Check(result); err != nil {
+			result.Jobs, result.Rules = nil, nil
+			result.Rejection = &operator.Rejection{Reason: operator.ReasonInvalid, Message: err.Error()}
 		}
 	}
 	c.log(before, result)

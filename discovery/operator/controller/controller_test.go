@@ -64,7 +64,7 @@ func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClien
 	g, err := operator.New(operator.Options{Namespace: "monitoring", Name: "k8s", Spec: read})
 	require.NoError(t, err)
 	writer := NewStatusWriter(w.server, "monitoring", "k8s", w.writes, slog.New(slog.DiscardHandler))
-	c := New(Options{Client: client, Generator: g, OnChange: func(s State) { w.states <- s }, Writer: writer})
+	c := New(Options{Client: client, Generator: g, OnChange: func(s State) { w.states <- s }, Writer: writer, Check: check})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
@@ -76,6 +76,16 @@ func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClien
 	})
 	t.Cleanup(w.stop)
 	return w
+}
+
+// check refuses jobs with a path of the word refused.
+func check(r operator.Result) error {
+	for _, job := range r.Jobs {
+		if job.MetricsPath == "/refused" {
+			return errors.New("refused by those who run it")
+		}
+	}
+	return nil
 }
 
 // object reads an object from JSON.
@@ -201,6 +211,13 @@ func TestABadObjectIsRejectedAlone(t *testing.T) {
 	w.update(monitor(t, "one", "bad", `{"port":"http","interval":"20s"}`))
 	w.until("serviceMonitor/one/bad/0 serviceMonitor/one/good/0 one/alien: InvalidConfiguration")
 	require.Eventually(t, func() bool { return strings.Contains(status("bad"), `"status":"True"`) }, 20*time.Second, 5*time.Millisecond)
+}
+
+func TestWhatCannotBeRunIsRejected(t *testing.T) {
+	t.Parallel()
+	w := start(t, everything, nil, namespace(t, "one", "a"), monitor(t, "one", "x", `{"port":"http","path":"/refused"}`), monitor(t, "one", "y", `{"port":"http"}`))
+	s := w.until("serviceMonitor/one/y/0 one/x: InvalidConfiguration")
+	require.Equal(t, "refused by those who run it", s.Results[0].Rejection.Message)
 }
 
 func TestSecretsAreFollowed(t *testing.T) {
