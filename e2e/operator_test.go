@@ -82,7 +82,7 @@ func TestOperatorObjectsBecomeJobs(t *testing.T) {
 	client, err := dynamic.NewForConfig(k.Config(t))
 	require.NoError(t, err)
 	m := monitors{t: t, client: client}
-	m.install(map[string]string{"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor"})
+	m.install(map[string]string{"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor", "prometheusrules": "PrometheusRule"})
 	c.namespace("monitoring")
 	c.namespace("shop")
 	c.node("node-1", "198.51.100.1", nil)
@@ -99,7 +99,7 @@ gnomon:
     name: k8s
     kubeconfig_file: ` + k.File("kubeconfig") + `
     write_status: true
-    spec: {serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {}, podMonitorSelector: {}, scrapeInterval: 1s}
+    spec: {serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {}, podMonitorSelector: {}, ruleSelector: {}, scrapeInterval: 1s, evaluationInterval: 1s}
 `})
 	endpoint := func(extra string) string {
 		return `{"selector":{"matchLabels":{"tier":"front"}},"endpoints":[{"port":"http"` + extra +
@@ -135,6 +135,25 @@ gnomon:
 	require.Contains(t, body, `"name":"bad","accepted":false,"reason":"InvalidConfiguration"`)
 	require.Contains(t, body, `"jobs":["serviceMonitor/shop/web/0"]`)
 	waitTargets(t, server, job, "web-0")
+
+	rules := client.Resource(monitoring("prometheusrules")).Namespace("monitoring")
+	for _, rule := range []string{
+		`{"metadata":{"name":"fine"},"spec":{"groups":[{"name":"g","rules":[{"record":"requests","expr":"sum(requests_total)"}]}]}}`,
+		`{"metadata":{"name":"broken"},"spec":{"groups":[{"name":"h","rules":[{"record":"requests","expr":"sum("}]}]}}`,
+	} {
+		u := m.object(`{"apiVersion":"monitoring.coreos.com/v1","kind":"PrometheusRule",` + rule[1:])
+		_, err := rules.Create(t.Context(), u, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	harness.Eventually(t, soon, "what the rule records", func() error {
+		value, _, _, err := server.API(t).Query(t.Context(), "requests", time.Now())
+		if err == nil && value.String() == "" {
+			err = fmt.Errorf("there is nothing")
+		}
+		return err
+	})
+	_, body = server.Get(t, "/api/v1/status/operator", nil)
+	require.Contains(t, body, `"kind":"PrometheusRule","namespace":"monitoring","name":"broken","accepted":false`)
 
 	site.Set("/other", page)
 	m.apply("shop", "web", endpoint(`,"path":"/other"`))

@@ -265,9 +265,13 @@ func TestEveryKindIsGenerated(t *testing.T) {
 			"spec":{"prober":{"url":"prober:9115"},"targets":{"staticConfig":{"static":["example.test"]}}}}`),
 		object(t, `{"apiVersion":"monitoring.coreos.com/v1alpha1","kind":"ScrapeConfig","metadata":{"namespace":"monitoring","name":"c"},
 			"spec":{"staticConfigs":[{"targets":["a:1"]}]}}`),
+		object(t, `{"apiVersion":"monitoring.coreos.com/v1","kind":"PrometheusRule","metadata":{"namespace":"monitoring","name":"r"},
+			"spec":{"groups":[{"name":"g","rules":[{"record":"a","expr":"b"}]}]}}`),
 	}
-	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{},"probeSelector":{},"scrapeConfigSelector":{}}`, nil, objects...)
-	w.until("podMonitor/monitoring/p/0 probe/monitoring/b scrapeConfig/monitoring/c serviceMonitor/monitoring/s/0")
+	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{},"probeSelector":{},"scrapeConfigSelector":{},"ruleSelector":{}}`, nil, objects...)
+	s := w.until("podMonitor/monitoring/p/0 probe/monitoring/b scrapeConfig/monitoring/c serviceMonitor/monitoring/s/0")
+	require.Len(t, s.Rules(), 1)
+	require.Equal(t, "prometheusRule/monitoring/r", s.Rules()[0].Path)
 }
 
 func TestAKindThatCannotBeReadFailsAlone(t *testing.T) {

@@ -24,7 +24,13 @@ var kinds = []kind{
 	newKind(operator.KindServiceMonitor, monitoringv1.SchemeGroupVersion, monitoringv1.ServiceMonitorName, (*operator.Generator).ServiceMonitor),
 	newKind(operator.KindPodMonitor, monitoringv1.SchemeGroupVersion, monitoringv1.PodMonitorName, (*operator.Generator).PodMonitor),
 	newKind(operator.KindProbe, monitoringv1.SchemeGroupVersion, monitoringv1.ProbeName, (*operator.Generator).Probe),
+	newKind(operator.KindPrometheusRule, monitoringv1.SchemeGroupVersion, monitoringv1.PrometheusRuleName, rule),
 	newKind(operator.KindScrapeConfig, monitoringv1alpha1.SchemeGroupVersion, monitoringv1alpha1.ScrapeConfigName, (*operator.Generator).ScrapeConfig),
+}
+
+// rule makes the rules of an object, which refers to nothing.
+func rule(g *operator.Generator, r *monitoringv1.PrometheusRule, _ operator.Lookup) operator.Result {
+	return g.PrometheusRule(r)
 }
 
 // newKind makes a kind whose objects are of the type T. One that is not of its type is
