@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/prometheus/config"
 	upstream "github.com/prometheus/prometheus/discovery/kubernetes"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -185,6 +186,9 @@ func (c *Controller) step() {
 		dirty[id] = true
 	}
 	for kind, objects := range c.objects {
+		if len(namespaces) == 0 {
+			break
+		}
 		for _, u := range objects.List() {
 			if namespaces[u.GetNamespace()] {
 				dirty[identity{kind: kind, namespace: u.GetNamespace(), name: u.GetName()}] = true
@@ -204,21 +208,28 @@ func (c *Controller) step() {
 	}
 }
 
-// settled reports whether everything that there was at first has been looked at: what
-// cannot be read is not waited for. Once it has been, it is for ever.
+// settled reports whether everything that there was at first has been looked at, as far as
+// the server lets us. While the server is out of reach it has not: what a controller before
+// this one has found stays. Once it has been, it is for ever.
 func (c *Controller) settled() bool {
 	if c.told {
 		return true
 	}
 	for _, objects := range c.objects {
-		if !objects.Synced() && objects.Err() == nil {
+		if !objects.Synced() && !refused(objects.Err()) {
 			return false
 		}
 	}
-	if c.namespaces != nil && !c.namespaces.Synced() && c.namespaces.Err() == nil {
+	if c.namespaces != nil && !c.namespaces.Synced() && !refused(c.namespaces.Err()) {
 		return false
 	}
 	return len(c.waiting) == 0
+}
+
+// refused reports whether the server has said that objects may not be read, or that it has
+// no such kind. Other errors are expected to pass.
+func refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
 }
 
 // generate makes the result of an object anew, and reports whether it has changed.

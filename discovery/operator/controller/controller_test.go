@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -278,9 +280,27 @@ func TestAKindThatCannotBeReadFailsAlone(t *testing.T) {
 	t.Parallel()
 	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{}}`, func(server *dynamicfake.FakeDynamicClient) {
 		server.PrependReactor("list", "podmonitors", func(clienttesting.Action) (bool, runtime.Object, error) {
-			return true, nil, errors.New("not installed")
+			return true, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "podmonitors"}, "")
 		})
 	}, monitor(t, "monitoring", "x", `{"port":"http"}`))
+	w.until("serviceMonitor/monitoring/x/0")
+}
+
+func TestNothingIsToldWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	away.Store(true)
+	tries := make(chan struct{}, 100)
+	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{}}`, func(server *dynamicfake.FakeDynamicClient) {
+		server.PrependReactor("list", "podmonitors", func(clienttesting.Action) (bool, runtime.Object, error) {
+			tries <- struct{}{}
+			return away.Load(), nil, errors.New("connection refused")
+		})
+	}, monitor(t, "monitoring", "x", `{"port":"http"}`))
+	<-tries
+	<-tries // Nearly a second later.
+	require.Empty(t, w.states)
+	away.Store(false)
 	w.until("serviceMonitor/monitoring/x/0")
 }
 

@@ -56,7 +56,7 @@ func (v *values) lookup(r operator.Reference) (string, error) {
 		v.sources[s] = objects
 	}
 	if !objects.Synced() {
-		if err := objects.Err(); err != nil {
+		if err := objects.Err(); refused(err) {
 			return "", fmt.Errorf("%s cannot be read: %w", r, err)
 		}
 		return "", errPending
