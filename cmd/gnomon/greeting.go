@@ -12,13 +12,16 @@ import (
 // address to open. The log has everything else.
 func (s *server) greet() {
 	c := s.reloader.current.Load()
-	jobs := make([]string, 0, 5)
+	jobs := make([]string, 0, 6)
 	for i, job := range c.ScrapeConfigs {
 		if i == 4 && len(c.ScrapeConfigs) > 5 {
 			jobs = append(jobs, fmt.Sprintf("and %d more jobs", len(c.ScrapeConfigs)-i))
 			break
 		}
 		jobs = append(jobs, job.JobName)
+	}
+	if own := c.Gnomon.Operator; own.Enabled() {
+		jobs = append(jobs, fmt.Sprintf("objects of the Prometheus %s/%s", own.Namespace, own.Name))
 	}
 	watched := "nothing: no scrape_configs"
 	if len(jobs) > 0 {
