@@ -24,8 +24,9 @@ SOAKSEEDS ?= 3000
 # Stores of the differential test of queries, of 100 queries each.
 QUERYSEEDS ?= 1000
 ARGS     ?=
+IMAGE    ?= gnomon:dev
 
-.PHONY: help build run test lint unit e2e race fuzz bench peers soak farm clean bin/kubeapi
+.PHONY: help build run test lint unit e2e race fuzz bench peers soak farm image clean bin/kubeapi
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -55,8 +56,8 @@ bin/kubeapi:
 	e2e/kubeapi/build.sh bin/kubeapi
 
 e2e: build bin/kubeapi ## the binary beside a real etcd, Kubernetes API server, Alertmanager and node exporter, built from their Go modules
-	@set -e; cd e2e; go list -f '{{.ImportPath}} {{.Module.Version}}' tool | while read -r package version; do \
-	echo "Building $$package $$version for the tests into $$(go env GOCACHE)."; go tool -n $$package >/dev/null; done
+	@set -e; for m in e2e e2e/kubetools; do (cd $$m; go list -f '{{.ImportPath}} {{.Module.Version}}' tool | while read -r package version; do \
+	echo "Building $$package $$version for the tests into $$(go env GOCACHE)."; go tool -n $$package >/dev/null; done); done
 	cd e2e && GNOMON_BINARY=$(CURDIR)/bin/gnomon KUBEAPI_BINARY=$(CURDIR)/bin/kubeapi go test -count=1 -timeout=20m ./...
 
 race: ## the tests of all modules but e2e under the race detector; needs a C compiler
@@ -79,6 +80,9 @@ soak: build ## random lives of the database, random queries beside Prometheus, e
 
 farm: ## 10,000 targets on the loopback, scraped every 15 seconds (longer: ARGS='-farm-rounds=20')
 	go test -count=1 -timeout=0 -run '^TestFarm$$' -v ./scrape -args -farm-targets=10000 -farm-interval=15s -farm-jitter=50ms $(ARGS)
+
+image: build ## a container image of bin/gnomon, gnomon:dev (IMAGE=name:tag); needs Docker and a Linux machine
+	docker build --tag=$(IMAGE) --file=deploy/container/Dockerfile bin
 
 clean: ## remove what build made; data stays
 	rm -rf bin

@@ -43,26 +43,28 @@ func (c cluster) node(name, ip string, labels map[string]string) {
 	require.NoError(c.t, err)
 }
 
-// podSpec says what a pod is beside its one container, app, with the port 8080 named http.
+// podSpec says what a pod is beside its one container, app.
 type podSpec struct {
 	Namespace, Name string
 	Node, IP        string
 	Labels          map[string]string
 	Annotations     map[string]string
 	Owners          []metav1.OwnerReference
+	Ports           []int32 // Beside the port 8080, which is named http.
 }
 
 // pod makes a pod that runs and is ready.
 func (c cluster) pod(spec podSpec) {
 	c.t.Helper()
+	ports := []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}
+	for _, port := range spec.Ports {
+		ports = append(ports, corev1.ContainerPort{ContainerPort: port})
+	}
 	_, err := c.client.CoreV1().Pods(spec.Namespace).Create(c.t.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: spec.Labels, Annotations: spec.Annotations, OwnerReferences: spec.Owners},
 		Spec: corev1.PodSpec{
-			NodeName: spec.Node,
-			Containers: []corev1.Container{{
-				Name: "app", Image: "registry.example.test/app:1",
-				Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-			}},
+			NodeName:   spec.Node,
+			Containers: []corev1.Container{{Name: "app", Image: "registry.example.test/app:1", Ports: ports}},
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(c.t, err)

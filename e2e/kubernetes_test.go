@@ -340,6 +340,8 @@ func TestKubernetesForbiddenNamespace(t *testing.T) {
 	waitTargets(t, server, "shop", "web-0")
 	waitTargets(t, server, "both", "web-0")
 	waitTargets(t, server, "vault")
+	_, sources := server.Get(t, "/api/v1/status/discovery", nil)
+	require.Regexp(t, `"namespace":"vault"[^}]*"error":"[^"]*forbidden`, sources)
 	c.pod(webPod(1))
 	waitTargets(t, server, "shop", "web-0", "web-1")
 	waitTargets(t, server, "both", "web-0", "web-1")

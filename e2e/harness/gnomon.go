@@ -98,9 +98,7 @@ func RunGnomon(t testing.TB, dir string, args ...string) (code int, output strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := Start(t, Spec{Name: "gnomon " + strings.Join(args, " "), Path: path, Args: args, Dir: dir})
-	code = p.Wait(t)
-	return code, p.Output(t)
+	return RunCommand(t, Spec{Name: "gnomon " + strings.Join(args, " "), Path: path, Args: args, Dir: dir})
 }
 
 // Start starts the server and waits until it is ready.

@@ -72,6 +72,47 @@ func (k *Kubernetes) Client(t testing.TB) kubernetes.Interface {
 	return client
 }
 
+// Kubectl runs kubectl in the folder of the repository as the user admin, and returns what
+// it wrote.
+func (k *Kubernetes) Kubectl(t testing.TB, args ...string) string {
+	t.Helper()
+	return k.mustCommand(t, "kubectl", args)
+}
+
+// Helm runs helm in the folder of the repository as the user admin, and returns what it
+// wrote.
+func (k *Kubernetes) Helm(t testing.TB, args ...string) string {
+	t.Helper()
+	return k.mustCommand(t, "helm", args)
+}
+
+func (k *Kubernetes) mustCommand(t testing.TB, name string, args []string) string {
+	t.Helper()
+	code, output := k.Command(t, name, args...)
+	if code != 0 {
+		t.Fatalf("%s %s: status %d:\n%s", name, strings.Join(args, " "), code, output)
+	}
+	return output
+}
+
+// Command runs kubectl or helm like the methods of their names, and returns the exit status,
+// too.
+func (k *Kubernetes) Command(t testing.TB, name string, args ...string) (code int, output string) {
+	t.Helper()
+	root, err := repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return RunCommand(t, Spec{
+		Name: name + " " + strings.Join(args, " "),
+		Path: tool(t, map[string]string{"kubectl": kubectlPackage, "helm": helmPackage}[name]),
+		Args: args,
+		Dir:  root,
+		// What they keep in the home is kept with the server.
+		Env: []string{"KUBECONFIG=" + k.File("kubeconfig"), "HOME=" + k.Dir},
+	})
+}
+
 // kubeapiBinary finds or builds the API server.
 var kubeapiBinary = sync.OnceValues(func() (string, error) {
 	return binary(kubeapiVariable, "kubeapi", func(root, path string) error {

@@ -73,6 +73,15 @@ func Start(t testing.TB, spec Spec) *Process {
 	return p
 }
 
+// RunCommand runs a program, waits for its end, and returns its exit status and what it
+// wrote.
+func RunCommand(t testing.TB, spec Spec) (code int, output string) {
+	t.Helper()
+	p := Start(t, spec)
+	code = p.Wait(t)
+	return code, p.Output(t)
+}
+
 // cleanup ends the run with its test.
 func (p *Process) cleanup(t testing.TB) {
 	select {

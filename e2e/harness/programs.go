@@ -16,21 +16,26 @@ import (
 // Without it the server is built from the repository this module lies in.
 const binaryVariable = "GNOMON_BINARY"
 
-// The packages of the peers. Their versions are in go.mod.
+// The packages of the peers and of Kubernetes's command lines. Their versions are in go.mod,
+// here and in kubetools.
 const (
 	alertmanagerPackage = "github.com/prometheus/alertmanager/cmd/alertmanager"
 	etcdPackage         = "go.etcd.io/etcd/server/v3"
 	nodeExporterPackage = "github.com/prometheus/node_exporter"
+	helmPackage         = "helm.sh/helm/v4/cmd/helm"
+	kubectlPackage      = "github.com/gnomonhq/gnomon/e2e/kubetools/kubectl"
 )
 
 // programs holds the functions that build each program once, by package.
 var programs = map[string]func() (string, error){
-	alertmanagerPackage: sync.OnceValues(func() (string, error) { return buildTool(alertmanagerPackage) }),
-	etcdPackage:         sync.OnceValues(func() (string, error) { return buildTool(etcdPackage) }),
-	nodeExporterPackage: sync.OnceValues(func() (string, error) { return buildTool(nodeExporterPackage) }),
+	alertmanagerPackage: buildTool(".", alertmanagerPackage),
+	etcdPackage:         buildTool(".", etcdPackage),
+	nodeExporterPackage: buildTool(".", nodeExporterPackage),
+	helmPackage:         buildTool("kubetools", helmPackage),
+	kubectlPackage:      buildTool("kubetools", kubectlPackage),
 }
 
-// tool returns the executable of a package that go.mod names as a tool.
+// tool returns the executable of a package that a go.mod names as a tool.
 func tool(t testing.TB, pkg string) string {
 	t.Helper()
 	path, err := programs[pkg]()
@@ -40,13 +45,26 @@ func tool(t testing.TB, pkg string) string {
 	return path
 }
 
-// buildTool has the go command build a tool, or find it in the build cache.
-func buildTool(pkg string) (string, error) {
-	path, err := run("", "go", "tool", "-n", pkg)
-	if err != nil {
-		return "", fmt.Errorf("build %s: %w", pkg, err)
-	}
-	return path, nil
+// buildTool returns a function that has the go command build a tool of a module below e2e,
+// or find it in the build cache.
+func buildTool(module, pkg string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		root, err := repository()
+		if err != nil {
+			return "", err
+		}
+		path, err := run(filepath.Join(root, "e2e", module), "go", "tool", "-n", pkg)
+		if err != nil {
+			return "", fmt.Errorf("build %s: %w", pkg, err)
+		}
+		return path, nil
+	})
+}
+
+// repository returns the folder of the repository this module lies in.
+func repository() (string, error) {
+	goMod, err := run("", "go", "env", "GOMOD")
+	return filepath.Dir(filepath.Dir(goMod)), err
 }
 
 // binary returns the executable that an environment variable names, or else has it made by
@@ -63,11 +81,10 @@ func binary(variable, name string, build func(root, path string) error) (string,
 		}
 		return path, nil
 	}
-	goMod, err := run("", "go", "env", "GOMOD")
+	root, err := repository()
 	if err != nil {
 		return "", err
 	}
-	root := filepath.Dir(filepath.Dir(goMod))
 	path := filepath.Join(root, "bin", name)
 	if err := build(root, path); err != nil {
 		return "", fmt.Errorf("build %s: %w", name, err)
@@ -95,8 +112,8 @@ func run(dir, name string, args ...string) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// Programs returns a folder that has gnomon and etcd under these names, to be put on the
-// path.
+// Programs returns a folder that has gnomon, etcd and kubectl under these names, to be put
+// on the path.
 func Programs(t testing.TB) string {
 	t.Helper()
 	gnomon, err := gnomonBinary()
@@ -104,7 +121,9 @@ func Programs(t testing.TB) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, path := range map[string]string{"gnomon": gnomon, "etcd": tool(t, etcdPackage)} {
+	for name, path := range map[string]string{
+		"gnomon": gnomon, "etcd": tool(t, etcdPackage), "kubectl": tool(t, kubectlPackage),
+	} {
 		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
