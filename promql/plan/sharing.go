@@ -34,6 +34,16 @@ func (n *Shared) children(visit func(*Node)) { visit(&n.Expr) }
 // aggregation or made of nothing else: what is kept for the other places is then small. Series
 // that a selector finds are rather read twice than kept.
 func shareCommon(root *Node) {
+	aggregations := 0
+	Walk(*root, func(n Node) bool {
+		if a, ok := n.(*Aggregate); ok && slices.Contains(folding, a.Op) {
+			aggregations++
+		}
+		return true
+	})
+	if aggregations < 2 {
+		return // Most queries: numbering expressions would be most of their planning.
+	}
 	s := sharer{numbers: map[string]int{}, of: map[Node]int{}, count: map[int]int{}, common: map[int]*Common{}}
 	s.number(*root)
 	s.share(root)
