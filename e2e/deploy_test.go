@@ -70,17 +70,18 @@ func startDeployment(t *testing.T, k *harness.Kubernetes, namespace string, addr
 	return d
 }
 
-// startKubelet answers scrapes as the kubelets of all nodes do: it has the API server say
-// whose token came, and whether he may read the metrics of nodes.
-func startKubelet(t *testing.T, client kubernetes.Interface) *httptest.Server {
+// startKubelet answers scrapes as the kubelets of all nodes do that run a pod: it has the API
+// server say whose token came, and whether he may read the metrics of nodes.
+func startKubelet(t *testing.T, client kubernetes.Interface, namespace, pod string) *httptest.Server {
 	t.Helper()
+	containers := `container_cpu_usage_seconds_total{container="app",POD} 12.5
+container_memory_working_set_bytes{container="app",POD} 1048576
+container_network_receive_bytes_total{interface="eth0",POD} 1000
+container_network_transmit_bytes_total{interface="eth0",POD} 2000
+`
 	pages := map[string]string{
-		"/metrics": "kubelet_running_pods 2\n",
-		"/metrics/cadvisor": `container_cpu_usage_seconds_total{container="app",namespace="shop",pod="web-0"} 12.5
-container_memory_working_set_bytes{container="app",namespace="shop",pod="web-0"} 1048576
-container_network_receive_bytes_total{interface="eth0",namespace="shop",pod="web-0"} 1000
-container_network_transmit_bytes_total{interface="eth0",namespace="shop",pod="web-0"} 2000
-`,
+		"/metrics":          "kubelet_running_pods 1\n",
+		"/metrics/cadvisor": strings.ReplaceAll(containers, "POD", fmt.Sprintf("namespace=%q,pod=%q", namespace, pod)),
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -181,7 +182,7 @@ func TestManifestsDeployment(t *testing.T) {
 	for _, path := range []string{"/metrics", "/custom"} {
 		site.Set(path, harness.Page{ContentType: "text/plain; version=0.0.4", Body: "requests_total 1\n"})
 	}
-	kubelet := startKubelet(t, c.client).Listener.Addr().String()
+	kubelet := startKubelet(t, c.client, "shop", "web-0").Listener.Addr().String()
 	d := startDeployment(t, k, "gnomon", map[string]string{
 		"apiserver": k.Address, "kubelet": kubelet, "cadvisor": kubelet, "pods": site.Address(), "services": site.Address(),
 	})
