@@ -3,17 +3,22 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gnomonhq/gnomon/e2e/harness"
 )
@@ -73,6 +78,36 @@ func (m monitors) conditions(namespace, name string) string {
 	return string(text)
 }
 
+// allowOperatorObjects gives a subject the rules of the how-to, and no more.
+func allowOperatorObjects(c cluster, subject rbacv1.Subject) {
+	c.t.Helper()
+	text, err := os.ReadFile("../documentation/how-to/operator-objects.md")
+	require.NoError(c.t, err)
+	_, rest, found := strings.Cut(string(text), "```yaml\nrules:\n")
+	require.True(c.t, found)
+	rules, _, _ := strings.Cut(rest, "```")
+	role := &rbacv1.ClusterRole{}
+	require.NoError(c.t, yaml.UnmarshalStrict([]byte("rules:\n"+rules), role))
+	role.Name = "operator-objects"
+	_, err = c.client.RbacV1().ClusterRoles().Create(c.t.Context(), role, metav1.CreateOptions{})
+	require.NoError(c.t, err)
+	_, err = c.client.RbacV1().ClusterRoleBindings().Create(c.t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: []rbacv1.Subject{subject},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+	}, metav1.CreateOptions{})
+	require.NoError(c.t, err)
+}
+
+// guestKubeconfig returns a kubeconfig of the user guest.
+func guestKubeconfig(t *testing.T, k *harness.Kubernetes) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	harness.WriteFile(t, path, fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c,
+clusters: [{name: c, cluster: {server: %q, certificate-authority: %q}}], users: [{name: guest, user: {tokenFile: %q}}],
+contexts: [{name: c, context: {cluster: c, user: guest}}]}`, k.URL, k.File("ca.crt"), k.File("guest.token")))
+	return path
+}
+
 // Objects of the Prometheus Operator become jobs without an operator and without a reload.
 // A bad one is rejected alone, in its status and in the API.
 func TestOperatorObjectsBecomeJobs(t *testing.T) {
@@ -85,6 +120,11 @@ func TestOperatorObjectsBecomeJobs(t *testing.T) {
 	m.install(map[string]string{"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor", "prometheusrules": "PrometheusRule"})
 	c.namespace("monitoring")
 	c.namespace("shop")
+	allowOperatorObjects(c, guest)
+	_, err = c.client.CoreV1().Secrets("shop").Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "web-token"}, StringData: map[string]string{"token": "sesame"},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
 	c.node("node-1", "198.51.100.1", nil)
 	c.service("shop", "web", nil)
 	c.pod(podSpec{Namespace: "shop", Name: "web-0", Node: "node-1", IP: "198.51.100.10", Labels: map[string]string{"app": "web"}})
@@ -97,12 +137,13 @@ gnomon:
   operator:
     namespace: monitoring
     name: k8s
-    kubeconfig_file: ` + k.File("kubeconfig") + `
+    kubeconfig_file: ` + guestKubeconfig(t, k) + `
     write_status: true
     spec: {serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {}, podMonitorSelector: {}, ruleSelector: {}, scrapeInterval: 1s, evaluationInterval: 1s}
 `})
 	endpoint := func(extra string) string {
 		return `{"selector":{"matchLabels":{"tier":"front"}},"endpoints":[{"port":"http"` + extra +
+			`,"authorization":{"credentials":{"name":"web-token","key":"token"}}` +
 			`,"relabelings":[{"targetLabel":"__address__","replacement":"` + site.Address() + `"},{"targetLabel":"instance","replacement":"web-0"}]}]}`
 	}
 	begin := time.Now()
@@ -131,6 +172,8 @@ gnomon:
 		}
 		return nil
 	})
+	_, sources := server.Get(t, "/api/v1/status/discovery", nil)
+	require.NotContains(t, sources, "forbidden")
 	_, body := server.Get(t, "/api/v1/status/operator", nil)
 	require.Contains(t, body, `"name":"bad","accepted":false,"reason":"InvalidConfiguration"`)
 	require.Contains(t, body, `"jobs":["serviceMonitor/shop/web/0"]`)
