@@ -48,8 +48,14 @@ type Options struct {
 	OnChange func(State)
 	// Writer writes what became of objects into their status; nil if nobody does.
 	Writer *StatusWriter
-	Logger *slog.Logger
+	// MaxSources is how many Secrets and ConfigMaps are followed at most, each by a watch
+	// of its own; 0 is DefaultMaxSources. An object that refers to more is rejected.
+	MaxSources int
+	Logger     *slog.Logger
 }
+
+// DefaultMaxSources is the default of Options.MaxSources.
+const DefaultMaxSources = 1000
 
 // State is what the objects of a cluster come to. It is not changed after it was given.
 type State struct {
@@ -100,7 +106,7 @@ func New(o Options) *Controller {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.values = &values{client: o.Client, changed: c.notes.source, sources: map[source]*kubernetes.Objects{}}
+	c.values = &values{client: o.Client, changed: c.notes.source, max: cmp.Or(o.MaxSources, DefaultMaxSources), sources: map[source]*kubernetes.Objects{}}
 	return c
 }
 

@@ -66,7 +66,7 @@ func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClien
 	g, err := operator.New(operator.Options{Namespace: "monitoring", Name: "k8s", Spec: read})
 	require.NoError(t, err)
 	writer := NewStatusWriter(w.server, "monitoring", "k8s", w.writes, slog.New(slog.DiscardHandler))
-	c := New(Options{Client: client, Generator: g, OnChange: func(s State) { w.states <- s }, Writer: writer, Check: check})
+	c := New(Options{Client: client, Generator: g, OnChange: func(s State) { w.states <- s }, Writer: writer, Check: check, MaxSources: 2})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
@@ -274,6 +274,20 @@ func TestEveryKindIsGenerated(t *testing.T) {
 	s := w.until("podMonitor/monitoring/p/0 probe/monitoring/b scrapeConfig/monitoring/c serviceMonitor/monitoring/s/0")
 	require.Len(t, s.Rules(), 1)
 	require.Equal(t, "prometheusRule/monitoring/r", s.Rules()[0].Path)
+}
+
+func TestSourcesAreBounded(t *testing.T) {
+	t.Parallel()
+	with := func(name, secret string) *unstructured.Unstructured {
+		return monitor(t, "one", name, `{"port":"http","authorization":{"credentials":{"name":"`+secret+`","key":"token"}}}`)
+	}
+	w := start(t, everything, nil, namespace(t, "one", "a"), secret(t, "one", "s", "x"), secret(t, "one", "t", "x"), secret(t, "one", "u", "x"), with("a", "s"), with("b", "t"))
+	w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0")
+	w.create(with("c", "u"))
+	s := w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0 one/c: UnresolvedReference")
+	require.Contains(t, s.Results[2].Rejection.Message, "objects refer to more than 2 Secrets and ConfigMaps")
+	w.create(with("d", "t")) // One that is followed already.
+	w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0 serviceMonitor/one/d/0 one/c: UnresolvedReference")
 }
 
 func TestAKindThatCannotBeReadFailsAlone(t *testing.T) {

@@ -14,9 +14,6 @@ import (
 	"github.com/gnomonhq/gnomon/discovery/operator"
 )
 
-// maxSources is how many Secrets and ConfigMaps are followed, each by a watch of its own.
-const maxSources = 1000
-
 // errPending is that a Secret or ConfigMap has not been read yet.
 var errPending = errors.New("not read yet")
 
@@ -40,6 +37,7 @@ func sourceOf(r operator.Reference) source {
 type values struct {
 	client  *kubernetes.Client
 	changed func(source)
+	max     int
 	sources map[source]*kubernetes.Objects
 }
 
@@ -48,8 +46,8 @@ func (v *values) lookup(r operator.Reference) (string, error) {
 	s := sourceOf(r)
 	objects := v.sources[s]
 	if objects == nil {
-		if len(v.sources) == maxSources {
-			return "", fmt.Errorf("%s is not read: objects refer to more than %d Secrets and ConfigMaps", r, maxSources)
+		if len(v.sources) >= v.max {
+			return "", fmt.Errorf("%s is not read: objects refer to more than %d Secrets and ConfigMaps", r, v.max)
 		}
 		tell := func() { v.changed(s) }
 		objects = v.client.Follow(kubernetes.Query{Resource: sourceResources[r.Kind], Namespace: r.Namespace, Name: r.Name}, anyChange(tell))
