@@ -18,6 +18,7 @@ import (
 //	objects                                       adds the objects of a stream of YAML documents
 //	corpus <case>                                 takes the settings and objects of a case of testdata/corpus
 //	results [references]                          prints what became of the objects
+//	job <name>                                    prints a job in the form of a configuration file
 //	rules                                         prints the rule files
 func TestScripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/scripts/*")
@@ -49,6 +50,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "corpus":
 		s.corpus = readCorpus(t, d.CmdArgs[0].Key)
 		return ""
+	case "job":
+		return s.job(t, d.CmdArgs[0].Key)
 	case "rules":
 		var b strings.Builder
 		for _, r := range s.corpus.generate(t) {
@@ -81,6 +84,19 @@ func (s *script) settings(t *testing.T, d *datadriven.TestData) string {
 	}
 	s.corpus = &corpus{options: o, namespaces: Namespaces{}, values: map[Reference]string{}}
 	return "ignored: " + strings.Join(g.Ignored(), " ")
+}
+
+func (s *script) job(t *testing.T, name string) string {
+	for _, r := range s.corpus.generate(t) {
+		for _, j := range r.Jobs {
+			if j.JobName == name {
+				content, err := yaml.Marshal(j)
+				require.NoError(t, err)
+				return string(content)
+			}
+		}
+	}
+	return "there is no such job"
 }
 
 func (s *script) results(t *testing.T, references bool) string {
