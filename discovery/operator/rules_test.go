@@ -29,8 +29,8 @@ func TestRulesAreBounded(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for expr, message := range map[string]string{
-		nested(900):                                "",
-		nested(1001):                               "spec.groups[0].rules[0].expr: is nested deeper than 1000",
+		nested(999):                                "",
+		nested(1000):                               "spec.groups[0].rules[0].expr: is nested deeper than 1000",
 		nested(2000):                               "spec.groups[0].rules[0].expr: is nested deeper than 1000",
 		nested(2500):                               "spec.groups[0].rules[0].expr: has 5001 bytes, more than 5000",
 		"x" + strings.Repeat("+x", 1100):           "spec.groups[0].rules[0].expr: is nested deeper than 1000",
