@@ -102,6 +102,10 @@ type Manager struct {
 	mu        sync.Mutex
 	sets      map[string]*targetSet
 	providers []*provider
+	// byConfig has the providers of the configurations in force, by the configuration's
+	// address: comparing their content with that of all others takes a second for a few
+	// thousand jobs. Those that have no address are not in it.
+	byConfig map[upstream.Config]*provider
 	// resend is set if the next delivery is due whatever has changed.
 	resend bool
 }
@@ -256,7 +260,10 @@ func (m *Manager) ApplyConfig(sets map[string]Configs) error {
 	if m.ctx.Err() != nil {
 		return ErrStopped
 	}
-	p := plan{known: m.providers, sets: make(map[string]*targetSet, len(sets))}
+	p := plan{
+		known: m.providers, knownByConfig: m.byConfig,
+		sets: make(map[string]*targetSet, len(sets)), byConfig: make(map[upstream.Config]*provider, len(sets)), kept: make(map[*provider]bool, len(m.providers)),
+	}
 	for _, name := range slices.Sorted(maps.Keys(sets)) {
 		p.sets[name] = &targetSet{
 			targets: m.metrics.DiscoveredTargets.WithLabelValues(name),
@@ -268,12 +275,12 @@ func (m *Manager) ApplyConfig(sets map[string]Configs) error {
 	}
 	m.metrics.FailedConfigs.Set(float64(p.failed))
 	for _, old := range m.providers {
-		if !slices.Contains(p.providers, old) {
+		if !p.kept[old] {
 			old.cancel()
 		}
 	}
 	m.forgetMetrics(p.sets)
-	m.sets, m.providers, m.resend = p.sets, p.providers, true
+	m.sets, m.providers, m.byConfig, m.resend = p.sets, p.providers, p.byConfig, true
 	for _, created := range p.created {
 		m.start(created)
 	}
@@ -283,23 +290,52 @@ func (m *Manager) ApplyConfig(sets map[string]Configs) error {
 
 // plan is what a configuration makes of the manager.
 type plan struct {
-	known     []*provider // those that run
-	sets      map[string]*targetSet
-	providers []*provider
-	created   []*provider // those of providers that do not run yet
-	failed    int
+	known         []*provider // those that run
+	knownByConfig map[upstream.Config]*provider
+	sets          map[string]*targetSet
+	providers     []*provider
+	byConfig      map[upstream.Config]*provider
+	kept          map[*provider]bool // those of known that go on
+	created       []*provider        // those of providers that do not run yet
+	failed        int
+}
+
+// find returns the provider of a configuration that the plan has already or that runs.
+func (p *plan) find(c upstream.Config) *provider {
+	if reflect.TypeOf(c).Kind() == reflect.Pointer {
+		if at := p.byConfig[c]; at != nil {
+			return at
+		}
+		if at := p.knownByConfig[c]; at != nil {
+			return at
+		}
+	}
+	equal := func(other *provider) bool { return reflect.DeepEqual(c, other.config) }
+	if i := slices.IndexFunc(p.providers, equal); i >= 0 {
+		return p.providers[i]
+	}
+	if i := slices.IndexFunc(p.known, equal); i >= 0 {
+		return p.known[i]
+	}
+	return nil
+}
+
+// add makes a set use a provider.
+func (p *plan) add(set string, c upstream.Config, at *provider) {
+	p.sets[set].add(at)
+	if reflect.TypeOf(c).Kind() == reflect.Pointer {
+		p.byConfig[c] = at
+	}
 }
 
 // plan adds a mechanism to a set: the one that runs already if there is one.
 func (m *Manager) plan(p *plan, set string, c upstream.Config) {
-	equal := func(other *provider) bool { return reflect.DeepEqual(c, other.config) }
-	if i := slices.IndexFunc(p.providers, equal); i >= 0 {
-		p.sets[set].add(p.providers[i])
-		return
-	}
-	if i := slices.IndexFunc(p.known, equal); i >= 0 {
-		p.providers = append(p.providers, p.known[i])
-		p.sets[set].add(p.known[i])
+	if at := p.find(c); at != nil {
+		if at.cancel != nil && !p.kept[at] { // It runs.
+			p.kept[at] = true
+			p.providers = append(p.providers, at)
+		}
+		p.add(set, c, at)
 		return
 	}
 	d, err := m.newDiscoverer(c, upstream.DiscovererOptions{
@@ -316,7 +352,7 @@ func (m *Manager) plan(p *plan, set string, c upstream.Config) {
 	created := &provider{config: c, discoverer: d}
 	p.created = append(p.created, created)
 	p.providers = append(p.providers, created)
-	p.sets[set].add(created)
+	p.add(set, c, created)
 }
 
 // newDiscoverer asks the mechanism that serves the configuration, or the configuration
