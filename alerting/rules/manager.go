@@ -28,9 +28,9 @@ type Manager struct {
 		phase phase
 		// lifetime is the context of Run; groups end with it.
 		lifetime context.Context
-		// loaded says that an Update succeeded: groups that are new afterwards
-		// have no former process whose alerts they could take over.
-		loaded bool
+		// disk has the files of the last Update, other those of the last SetParsed.
+		disk, other origin
+		interval    time.Duration
 	}
 	// running counts the goroutines of groups and of endings. Add is called
 	// under updating in the phase running only; Run waits after it left it.
@@ -41,6 +41,17 @@ type Manager struct {
 		groups map[string]*group
 	}
 }
+
+// origin is where rule files come from.
+type origin struct {
+	files []File
+	// known says that the files were told at all, and applied that their groups exist:
+	// groups that are new afterwards have no former process whose alerts they could
+	// take over.
+	known, applied bool
+}
+
+func (o *origin) tell(files []File) { o.files, o.known = files, true }
 
 // phase is where a manager is in its life.
 type phase uint8
@@ -109,7 +120,7 @@ func (m *Manager) Check(files []string) error {
 }
 
 // Parse reads the content of a rule file as one of a disk would be read, for
-// Config.Parsed. The path identifies it.
+// SetParsed. The path identifies it.
 func (m *Manager) Parse(path string, content []byte) (File, error) {
 	return m.shared.Reader.Parse(path, content)
 }
@@ -135,16 +146,36 @@ func (m *Manager) Update(c Config) error {
 	}
 	m.shared.live.Store(&liveConfig{queryOffset: c.QueryOffset, externalLabels: c.ExternalLabels.Map()})
 
-	next := make(map[string]*group)
-	for _, f := range append(files, c.Parsed...) {
-		for _, spec := range f.Groups {
-			g := newGroup(m.shared, f.Path, spec, cmp.Or(c.Interval, DefaultInterval), !m.updating.loaded)
-			next[groupKey(f.Path, spec.Name)] = g
-		}
-	}
-	m.updating.loaded = true
-	m.replaceLocked(next)
+	m.updating.disk.tell(files)
+	m.updating.interval = cmp.Or(c.Interval, DefaultInterval)
+	m.applyLocked()
 	return nil
+}
+
+// SetParsed replaces the rule files that come from elsewhere than a disk; none at
+// first. Those of the disk are not read again. Otherwise it is like Update.
+func (m *Manager) SetParsed(files []File) {
+	m.updating.Lock()
+	defer m.updating.Unlock()
+	m.updating.other.tell(files)
+	// The first Update brings them in, as intervals are not known before.
+	if m.updating.phase != ended && m.updating.disk.known {
+		m.applyLocked()
+	}
+}
+
+// applyLocked makes the groups of all files those of the manager.
+func (m *Manager) applyLocked() {
+	next := make(map[string]*group)
+	for _, from := range []*origin{&m.updating.disk, &m.updating.other} {
+		for _, f := range from.files {
+			for _, spec := range f.Groups {
+				next[groupKey(f.Path, spec.Name)] = newGroup(m.shared, f.Path, spec, m.updating.interval, !from.applied)
+			}
+		}
+		from.applied = from.known
+	}
+	m.replaceLocked(next)
 }
 
 // replaceLocked makes next the groups of the manager. Groups that did not

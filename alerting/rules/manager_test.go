@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,14 +82,27 @@ func TestFilesThatAreNotOnADisk(t *testing.T) {
 	require.NoError(t, err)
 	f, err := m.Parse("prometheusRule/shop/web", []byte("groups: [{name: g, rules: [{record: a, expr: b}]}]"))
 	require.NoError(t, err)
-	require.NoError(t, m.Update(Config{Parsed: []File{f}}))
-	groups := m.Groups(false)
-	require.Len(t, groups, 1)
-	require.Equal(t, "prometheusRule/shop/web", groups[0].File)
+	onDisk := filepath.Join(t.TempDir(), "r.yml")
+	require.NoError(t, os.WriteFile(onDisk, []byte("groups: [{name: disk, rules: [{record: c, expr: d}]}]"), 0o600))
+	groups := func() (out []string) {
+		for _, g := range m.Groups(false) {
+			out = append(out, g.File+" "+g.Name)
+		}
+		slices.Sort(out)
+		return out
+	}
+	m.SetParsed([]File{f})
+	require.Empty(t, groups(), "nothing is known of the disk yet")
+	require.NoError(t, m.Update(Config{Files: []string{onDisk}}))
+	require.Equal(t, []string{onDisk + " disk", "prometheusRule/shop/web g"}, groups())
+	// What somebody is writing has to wait for a reload.
+	require.NoError(t, os.WriteFile(onDisk, []byte("groups: ["), 0o600))
+	m.SetParsed(nil)
+	require.Equal(t, []string{onDisk + " disk"}, groups())
+	m.SetParsed([]File{f})
+	require.Equal(t, []string{onDisk + " disk", "prometheusRule/shop/web g"}, groups())
 	_, err = m.Parse("prometheusRule/shop/web", []byte("groups: [{name: g, rules: [{record: a, expr: '('}]}]"))
 	require.ErrorContains(t, err, "prometheusRule/shop/web")
-	require.NoError(t, m.Update(Config{}))
-	require.Empty(t, m.Groups(false))
 }
 
 func TestUpdateNameValidation(t *testing.T) {

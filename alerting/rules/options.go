@@ -114,8 +114,6 @@ func (o Options) validate() error {
 type Config struct {
 	// Files are the patterns of the rule files.
 	Files []string
-	// Parsed are rule files that come from elsewhere than a disk, see [Manager.Parse].
-	Parsed []File
 	// Interval is the interval of groups that have none; 0 is DefaultInterval.
 	Interval time.Duration
 	// QueryOffset is that of groups that have none.

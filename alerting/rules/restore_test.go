@@ -208,6 +208,32 @@ func TestNewGroupIsNotRestored(t *testing.T) {
 	})
 }
 
+// TestFilesThatComeLaterAreRestored holds that files which are not on a disk are those of a
+// former process too when they come for the first time, though the disk was read before.
+func TestFilesThatComeLaterAreRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storagetest.NewModel(0)
+		const rule = "{alert: A, expr: in, for: 15m}"
+		life(t, store, t.TempDir(), rule, 20, always, func(*rig) {})
+		r := newRig(t, store, nil)
+		require.NoError(t, r.update())
+		r.answerFunc("in", always)
+		r.start()
+		parse := func(group string) File {
+			f, err := r.manager.Parse(group, []byte("groups: [{name: "+group+", rules: ["+rule+"]}]"))
+			require.NoError(t, err)
+			return f
+		}
+		first := parse("first")
+		r.manager.SetParsed([]File{first})
+		r.afterEvaluation("first", 3)
+		require.Equal(t, state.Firing, r.group("first").Rules[0].State)
+		r.manager.SetParsed([]File{first, parse("later")})
+		r.afterEvaluation("later", 3)
+		require.Equal(t, state.Pending, r.group("later").Rules[0].State, "it is new")
+	})
+}
+
 func TestRestoreStoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storagetest.NewModel(0)

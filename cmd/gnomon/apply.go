@@ -113,6 +113,7 @@ func (s *server) jobs(c *config.Config) []*promconfig.ScrapeConfig {
 	return append(slices.Clip(c.ScrapeConfigs), s.operator.jobs(c.ScrapeConfigs)...)
 }
 
+// applyScrape hands all jobs over.
 func (s *server) applyScrape(c *config.Config) error {
 	whole := *c.Prometheus
 	whole.ScrapeConfigs, whole.ScrapeConfigFiles = s.jobs(c), nil
@@ -150,7 +151,7 @@ func (s *server) applyAlertDiscovery(c *config.Config) error {
 func (s *server) applyRules(c *config.Config) error {
 	global := &c.Prometheus.GlobalConfig
 	err := s.rules.Update(rules.Config{
-		Files: c.RuleFiles, Parsed: s.operator.ruleFiles(), Interval: time.Duration(global.EvaluationInterval),
+		Files: c.RuleFiles, Interval: time.Duration(global.EvaluationInterval),
 		QueryOffset: time.Duration(global.RuleQueryOffset), ExternalLabels: global.ExternalLabels,
 		NameValidation: global.MetricNameValidationScheme,
 	})

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,12 +20,11 @@ import (
 	"github.com/gnomonhq/gnomon/web/api"
 )
 
-// The parts of the server that depend on the Operator's objects, by the names of their
-// appliers.
+// The parts of the server that are given the jobs of the Operator's objects, by the names of
+// their appliers.
 const (
 	partScraper         = "the scraper"
 	partTargetDiscovery = "the discovery of targets"
-	partRules           = "the rules"
 )
 
 // operatorRetry is the time after which a cluster that could not be connected to, say
@@ -42,14 +38,15 @@ type operatorObjects struct {
 	logger *slog.Logger
 	// follow runs until ctx ends and tells of every state.
 	follow func(ctx context.Context, section config.Operator, g *operator.Generator, tell func(results []operator.Result)) error
-	// parse reads a rule file.
-	parse func(operator.RuleFile) (rules.File, error)
+	// parser and parse read the expressions of rules and rule files, as the rule evaluator
+	// does.
+	parser operator.ExprParser
+	parse  func(path string, content []byte) (rules.File, error)
 	// changed is told that jobs and rules are others now.
 	changed func() error
 
-	objects *prometheus.GaugeVec
-	news    chan struct{}
-	state   atomic.Pointer[[]operator.Result]
+	news  chan struct{}
+	state atomic.Pointer[[]operator.Result]
 
 	mu      sync.Mutex
 	section config.Operator
@@ -58,20 +55,35 @@ type operatorObjects struct {
 	lifetime context.Context
 }
 
+var operatorObjectsDesc = prometheus.NewDesc("gnomon_operator_objects",
+	"Selected objects of the Prometheus Operator, by kind and by whether they are accepted or rejected.", []string{"kind", "state"}, nil)
+
 func newOperatorObjects(reg prometheus.Registerer, logger *slog.Logger) *operatorObjects {
-	o := &operatorObjects{
-		logger: logger, news: make(chan struct{}, 1),
-		objects: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gnomon_operator_objects",
-			Help: "Selected objects of the Prometheus Operator, by kind and by whether they are accepted or rejected.",
-		}, []string{"kind", "state"}),
-	}
-	reg.MustRegister(o.objects)
+	o := &operatorObjects{logger: logger, news: make(chan struct{}, 1)}
+	reg.MustRegister(o)
 	return o
 }
 
+// Describe implements prometheus.Collector.
+func (*operatorObjects) Describe(ch chan<- *prometheus.Desc) { ch <- operatorObjectsDesc }
+
+// Collect implements prometheus.Collector.
+func (o *operatorObjects) Collect(ch chan<- prometheus.Metric) {
+	counts := map[[2]string]int{}
+	for _, r := range o.results() {
+		state := "accepted"
+		if r.Rejection != nil {
+			state = "rejected"
+		}
+		counts[[2]string{string(r.Kind), state}]++
+	}
+	for labels, n := range counts {
+		ch <- prometheus.MustNewConstMetric(operatorObjectsDesc, prometheus.GaugeValue, float64(n), labels[:]...)
+	}
+}
+
 // generator makes the generator of a section; nil if it is off.
-func (*operatorObjects) generator(section config.Operator) (*operator.Generator, error) {
+func (o *operatorObjects) generator(section config.Operator) (*operator.Generator, error) {
 	if !section.Enabled() {
 		return nil, nil
 	}
@@ -83,8 +95,10 @@ func (*operatorObjects) generator(section config.Operator) (*operator.Generator,
 	if err != nil {
 		return nil, fmt.Errorf("gnomon.operator: %w", err)
 	}
-	replica, _ := os.Hostname() // the name of the pod, in one
-	g, err := operator.New(operator.Options{Namespace: section.Namespace, Name: section.Name, Spec: spec, Replica: replica})
+	g, err := operator.New(operator.Options{
+		Namespace: section.Namespace, Name: section.Name, Spec: spec, Parser: o.parser,
+		CheckRules: func(path string, content []byte) error { _, err := o.parse(path, content); return err },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("gnomon.operator.spec: %w", err)
 	}
@@ -93,8 +107,10 @@ func (*operatorObjects) generator(section config.Operator) (*operator.Generator,
 
 // check returns what is wrong with the section of a configuration.
 func (o *operatorObjects) check(c *config.Config) error {
-	_, err := o.generator(c.Gnomon.Operator)
-	return err
+	if _, err := o.generator(c.Gnomon.Operator); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	return nil
 }
 
 // apply follows the objects that the configuration wants, if that changes.
@@ -151,10 +167,16 @@ func (o *operatorObjects) restart() error {
 		return err
 	}
 	if g == nil {
-		o.tell(nil)
+		if len(o.results()) > 0 {
+			o.tell(nil)
+		}
 		return nil
 	}
-	if ignored := g.Ignored(); len(ignored) > 0 {
+	ignored := g.Ignored()
+	if o.section.Spec["externalLabels"] != nil {
+		ignored = append(ignored, "externalLabels (use global.external_labels)")
+	}
+	if len(ignored) > 0 {
 		o.logger.Warn("fields of gnomon.operator.spec have no effect", "fields", strings.Join(ignored, " "))
 	}
 	ctx, cancel := context.WithCancel(o.lifetime)
@@ -182,14 +204,6 @@ func (o *operatorObjects) restart() error {
 // following may hold what that needs.
 func (o *operatorObjects) tell(results []operator.Result) {
 	o.state.Store(&results)
-	o.objects.Reset()
-	for _, r := range results {
-		state := "accepted"
-		if r.Rejection != nil {
-			state = "rejected"
-		}
-		o.objects.WithLabelValues(string(r.Kind), state).Inc()
-	}
 	select {
 	case o.news <- struct{}{}:
 	default:
@@ -203,16 +217,21 @@ func (o *operatorObjects) results() []operator.Result {
 	return nil
 }
 
-// jobs returns those of all objects. A job that the configuration file has already is left
-// out.
+// jobs returns those of all objects. A job whose name is taken, by the configuration file or
+// an object before it, is left out: only additional jobs have names that are not their own.
 func (o *operatorObjects) jobs(ofFile []*promconfig.ScrapeConfig) []*promconfig.ScrapeConfig {
+	taken := map[string]bool{}
+	for _, job := range ofFile {
+		taken[job.JobName] = true
+	}
 	var out []*promconfig.ScrapeConfig
 	for _, r := range o.results() {
 		for _, job := range r.Jobs {
-			if slices.ContainsFunc(ofFile, func(x *promconfig.ScrapeConfig) bool { return x.JobName == job.JobName }) {
-				o.logger.Warn("a job of an object is left out, as the configuration file has one of the name", "job", job.JobName)
+			if taken[job.JobName] {
+				o.logger.Warn("a job of an object is left out, as there is one of the name", "kind", r.Kind, "object", r.Namespace+"/"+r.Name, "job", job.JobName)
 				continue
 			}
+			taken[job.JobName] = true
 			out = append(out, job)
 		}
 	}
@@ -226,7 +245,7 @@ func (o *operatorObjects) ruleFiles() []rules.File {
 		if r.Rules == nil {
 			continue
 		}
-		f, err := o.parse(*r.Rules)
+		f, err := o.parse(r.Rules.Path, r.Rules.Content)
 		if err != nil {
 			// It was checked when the state came; the parser does not change.
 			o.logger.Error("the rules of an object are left out", "file", r.Rules.Path, "err", err)
@@ -235,20 +254,6 @@ func (o *operatorObjects) ruleFiles() []rules.File {
 		out = append(out, f)
 	}
 	return out
-}
-
-// checkObject returns what the scraper and the rule evaluator would refuse of an object's
-// jobs and rules. They take all or nothing, and one object must not keep the others out.
-func (s *server) checkObject(r operator.Result) error {
-	var errs []error
-	for _, job := range r.Jobs {
-		errs = append(errs, s.scraper.Check(job))
-	}
-	if r.Rules != nil {
-		_, err := s.operator.parse(*r.Rules)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // shown shows the objects to the HTTP API.

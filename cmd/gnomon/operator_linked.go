@@ -30,8 +30,7 @@ func (s *server) followObjects(ctx context.Context, section config.Operator, g *
 		logger := s.component("operator")
 		options := controller.Options{
 			Client: client, Generator: g, KubeConfigFile: section.KubeConfigFile, Logger: logger,
-			Check:    s.checkObject,
-			OnChange: func(state controller.State) { tell(state.Results) },
+			CheckJob: s.scraper.Check, OnChange: tell,
 		}
 		var writing sync.WaitGroup
 		defer writing.Wait()

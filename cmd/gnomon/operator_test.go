@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,10 +21,11 @@ import (
 
 func TestOperatorObjects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOperatorObjects(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		reg := prometheus.NewRegistry()
+		o := newOperatorObjects(reg, slog.New(slog.DiscardHandler))
 		applied := 0
 		o.changed = func() error { applied++; return nil }
-		o.parse = func(f operator.RuleFile) (rules.File, error) { return rules.Reader{}.Parse(f.Path, f.Content) }
+		o.parse = rules.Reader{}.Parse
 		var follows []string
 		var tell func([]operator.Result)
 		fail := true
@@ -46,6 +48,7 @@ func TestOperatorObjects(t *testing.T) {
 		require.Empty(t, follows, "the server does not run yet")
 		go o.run(ctx)
 		synctest.Wait()
+		require.Zero(t, applied)
 		require.Equal(t, []string{"a"}, follows)
 		time.Sleep(operatorRetry)
 		synctest.Wait()
@@ -65,7 +68,13 @@ func TestOperatorObjects(t *testing.T) {
 		require.Len(t, jobs, 1, "the file's job of the name counts")
 		require.Equal(t, "serviceMonitor/x/m/0", jobs[0].JobName)
 		require.Equal(t, "g", o.ruleFiles()[0].Groups[0].Name)
-		require.Equal(t, 1.0, testutil.ToFloat64(o.objects.WithLabelValues("ServiceMonitor", "rejected")))
+		require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
+			# HELP gnomon_operator_objects Selected objects of the Prometheus Operator, by kind and by whether they are accepted or rejected.
+			# TYPE gnomon_operator_objects gauge
+			gnomon_operator_objects{kind="PrometheusRule",state="accepted"} 1
+			gnomon_operator_objects{kind="ServiceMonitor",state="accepted"} 1
+			gnomon_operator_objects{kind="ServiceMonitor",state="rejected"} 1
+		`)))
 		require.Equal(t, "no", o.shown()[1].Message)
 
 		require.NoError(t, o.apply(section("b")))

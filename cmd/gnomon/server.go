@@ -23,7 +23,6 @@ import (
 	"github.com/gnomonhq/gnomon/alerting/rules"
 	"github.com/gnomonhq/gnomon/config"
 	"github.com/gnomonhq/gnomon/discovery"
-	"github.com/gnomonhq/gnomon/discovery/operator"
 	"github.com/gnomonhq/gnomon/discovery/plugins"
 	"github.com/gnomonhq/gnomon/internal/machine"
 	"github.com/gnomonhq/gnomon/internal/vfs"
@@ -219,7 +218,7 @@ func (s *server) buildReloader() error {
 		{partTargetDiscovery, s.applyTargetDiscovery},
 		{"the notifier", func(c *config.Config) error { return s.notifier.ApplyConfig(c.Prometheus) }},
 		{"the discovery of Alertmanagers", s.applyAlertDiscovery},
-		{partRules, s.applyRules},
+		{"the rules", s.applyRules},
 	}
 	return nil
 }
@@ -228,8 +227,11 @@ func (s *server) buildReloader() error {
 func (s *server) buildOperator() {
 	s.operator = newOperatorObjects(s.registry, s.component("operator"))
 	s.operator.follow = s.followObjects
-	s.operator.parse = func(f operator.RuleFile) (rules.File, error) { return s.rules.Parse(f.Path, f.Content) }
-	s.operator.changed = func() error { return s.reloader.reapply(partScraper, partTargetDiscovery, partRules) }
+	s.operator.parser, s.operator.parse = s.parser(), s.rules.Parse
+	s.operator.changed = func() error {
+		s.rules.SetParsed(s.operator.ruleFiles())
+		return s.reloader.reapply(partScraper, partTargetDiscovery)
+	}
 	s.statusWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gnomon_operator_status_writes_total",
 		Help: "Statuses of the Prometheus Operator's objects that were written, by outcome.",

@@ -40,8 +40,6 @@ type Objects struct {
 // Client is that of an API server for what is not followed.
 type Client struct {
 	Dynamic dynamic.Interface
-	// Server is its address.
-	Server  string
 	release func()
 	cluster *cluster
 	m       *Mechanism
@@ -61,7 +59,7 @@ func (m *Mechanism) Connect(c *upstream.SDConfig) (*Client, error) {
 		return nil, err
 	}
 	where.clients++
-	return &Client{Dynamic: where.api.dynamic, Server: where.server, cluster: where, m: m, release: sync.OnceFunc(func() {
+	return &Client{Dynamic: where.api.dynamic, cluster: where, m: m, release: sync.OnceFunc(func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		where.clients--

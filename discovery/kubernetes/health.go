@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -28,10 +29,10 @@ type health struct {
 }
 
 // listed notes the outcome of a request for all objects.
-func (h *health) listed(err error) {
+func (h *health) listed(ctx context.Context, err error) {
 	h.metrics.lists.WithLabelValues(h.resource).Inc()
 	if err != nil {
-		h.failed(err)
+		h.failed(ctx, err)
 		return
 	}
 	h.contact()
@@ -46,7 +47,7 @@ func (h *health) contact() {
 // ended notes what client-go has to say at the end of an attempt to list and watch. That
 // the connection has ended is no failure, as the server ends each after some minutes, nor
 // that the server's history does not go back far enough; client-go lists anew.
-func (h *health) ended(err error) {
+func (h *health) ended(ctx context.Context, err error) {
 	h.metrics.failures.Inc() // as upstream counts
 	h.mu.Lock()
 	known := h.mu.err != nil
@@ -54,12 +55,15 @@ func (h *health) ended(err error) {
 	if known || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
-	h.failed(err)
+	h.failed(ctx, err)
 }
 
 // failed notes that objects could not be listed or watched, and reports it unless that is
-// known already.
-func (h *health) failed(err error) {
+// known already. A watch that is being ended, which is when ctx is over, does not fail.
+func (h *health) failed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
 	h.mu.Lock()
 	news := h.mu.err == nil || h.mu.err.Error() != err.Error()
 	h.mu.err = err

@@ -45,7 +45,7 @@ func startWatch(k watchKey, c *cluster, in *interner, m *metrics, logger *slog.L
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			k.selector.apply(&o)
 			objects, err := k.resource.list(ctx, c.api, k.namespace, o)
-			h.listed(err)
+			h.listed(ctx, err)
 			return objects, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
@@ -53,7 +53,7 @@ func startWatch(k watchKey, c *cluster, in *interner, m *metrics, logger *slog.L
 			events, err := k.resource.watch(ctx, c.api, k.namespace, o)
 			if err != nil {
 				if o.SendInitialEvents == nil || !apierrors.IsInvalid(err) {
-					h.failed(err)
+					h.failed(ctx, err)
 				} // else: a server that is too old for it; client-go lists instead
 				return nil, err
 			}
@@ -65,7 +65,7 @@ func startWatch(k watchKey, c *cluster, in *interner, m *metrics, logger *slog.L
 	w.informer = cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(list, k.resource.client(c.api)), k.resource.object, 0, cache.Indexers{})
 	// Both fail only on an informer that has started.
 	must(w.informer.SetTransform(in.trim))
-	must(w.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { h.ended(err) }))
+	must(w.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) { h.ended(ctx, err) }))
 	m.begin(w)
 	go func() {
 		defer close(w.done)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -149,12 +150,15 @@ func (g *Generator) Object() (namespace, name string) { return g.options.Namespa
 // flags and configuration file set up. They deserve a warning.
 func (g *Generator) Ignored() []string { return slices.Clone(g.ignored) }
 
+// jsonPrefix is what the decoder says before the point.
+var jsonPrefix = regexp.MustCompile(`^(error [a-z ]+JSON: )?(while decoding JSON: )?(json: )?`)
+
 // ReadSpec reads the spec of a Prometheus object from YAML or JSON. A field that no such
 // spec has is an error.
 func ReadSpec(content []byte) (monitoringv1.PrometheusSpec, error) {
 	var spec monitoringv1.PrometheusSpec
 	if err := kyaml.UnmarshalStrict(content, &spec); err != nil {
-		return monitoringv1.PrometheusSpec{}, fmt.Errorf("spec of the Prometheus object: %w", err)
+		return monitoringv1.PrometheusSpec{}, fmt.Errorf("spec of the Prometheus object: %s", jsonPrefix.ReplaceAllString(err.Error(), ""))
 	}
 	return spec, nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -13,10 +12,8 @@ import (
 	"github.com/prometheus/prometheus/config"
 	upstream "github.com/prometheus/prometheus/discovery/kubernetes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/gnomonhq/gnomon/discovery/kubernetes"
 	"github.com/gnomonhq/gnomon/discovery/operator"
@@ -40,12 +37,13 @@ type Options struct {
 	// KubeConfigFile is where jobs find the API server that their objects name none of;
 	// empty for the service account of the pod.
 	KubeConfigFile string
-	// Check returns what is wrong with the jobs and rules of an object that only those can
-	// tell who run them, such as a certificate that is none; nil if nothing is checked.
-	Check func(operator.Result) error
-	// OnChange is told whenever the state has changed, by one goroutine; first when all
-	// objects were looked at.
-	OnChange func(State)
+	// CheckJob returns what is wrong with a job that only its scraper can tell, such as a
+	// certificate that is none; nil if nothing is checked.
+	CheckJob func(*config.ScrapeConfig) error
+	// OnChange is told the results of all selected objects, by kind, namespace and name,
+	// whenever one has changed; first when all objects were looked at. One goroutine calls
+	// it, and the list is not changed afterwards.
+	OnChange func([]operator.Result)
 	// Writer writes what became of objects into their status; nil if nobody does.
 	Writer *StatusWriter
 	// MaxSources is how many Secrets and ConfigMaps are followed at most, each by a watch
@@ -56,32 +54,6 @@ type Options struct {
 
 // DefaultMaxSources is the default of Options.MaxSources.
 const DefaultMaxSources = 1000
-
-// State is what the objects of a cluster come to. It is not changed after it was given.
-type State struct {
-	// Results are those of all selected objects, by kind, namespace and name.
-	Results []operator.Result
-}
-
-// Jobs returns the jobs of all results.
-func (s State) Jobs() []*config.ScrapeConfig {
-	var jobs []*config.ScrapeConfig
-	for _, r := range s.Results {
-		jobs = append(jobs, r.Jobs...)
-	}
-	return jobs
-}
-
-// Rules returns the rule files of all results.
-func (s State) Rules() []operator.RuleFile {
-	var files []operator.RuleFile
-	for _, r := range s.Results {
-		if r.Rules != nil {
-			files = append(files, *r.Rules)
-		}
-	}
-	return files
-}
 
 // Controller follows the objects of one cluster for one generator.
 type Controller struct {
@@ -153,20 +125,12 @@ func (c *Controller) follow() {
 		} else {
 			everywhere = true
 		}
-		note := func(o any) {
-			if m, ok := o.(metav1.Object); ok {
-				c.notes.object(identity{kind: k.name, namespace: m.GetNamespace(), name: m.GetName()})
-			}
-		}
-		c.objects[k.name] = c.Client.Follow(q, cache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, o any) { note(o) }, DeleteFunc: note})
+		c.objects[k.name] = c.Client.Follow(q, eachChange(func(namespace, name string) {
+			c.notes.object(identity{kind: k.name, namespace: namespace, name: name})
+		}))
 	}
 	if everywhere {
-		note := func(o any) {
-			if m, ok := o.(metav1.Object); ok {
-				c.notes.namespace(m.GetName())
-			}
-		}
-		c.namespaces = c.Client.Follow(kubernetes.Query{Resource: namespaceResource}, cache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, o any) { note(o) }, DeleteFunc: note})
+		c.namespaces = c.Client.Follow(kubernetes.Query{Resource: namespaceResource}, eachChange(func(_, name string) { c.notes.namespace(name) }))
 	}
 }
 
@@ -254,8 +218,8 @@ func (c *Controller) generate(id identity) bool {
 		u      *unstructured.Unstructured
 	)
 	if id == c.own {
-		if result = c.Generator.Additional(lookup); len(result.Jobs) == 0 && result.Rejection == nil {
-			return false // The spec has no additional jobs, which does not change.
+		if result = c.Generator.Additional(lookup); len(result.References) == 0 {
+			return false // The spec has no additional jobs.
 		}
 	} else {
 		k = kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == id.kind })]
@@ -272,18 +236,26 @@ func (c *Controller) generate(id identity) bool {
 		return false
 	}
 	c.reach(result.Jobs)
-	if result.Rejection == nil && c.Check != nil {
-		if err := c.Check(result); err != nil {
-			result.Jobs, result.Rules = nil, nil
-			result.Rejection = &operator.Rejection{Reason: operator.ReasonInvalid, Message: err.Error()}
-		}
-	}
+	c.check(&result)
 	c.log(before, result)
 	c.results[id] = result
 	if c.Writer != nil && u != nil {
 		c.Writer.write(k.resource, u, result)
 	}
 	return !known || !reflect.DeepEqual(before, result)
+}
+
+// check rejects an object one of whose jobs cannot be scraped.
+func (c *Controller) check(result *operator.Result) {
+	if c.CheckJob == nil {
+		return
+	}
+	for _, job := range result.Jobs {
+		if err := c.CheckJob(job); err != nil {
+			result.Jobs, result.Rejection = nil, &operator.Rejection{Reason: operator.ReasonInvalid, Message: err.Error()}
+			return
+		}
+	}
 }
 
 // reach lets jobs look into the cluster that their objects are from.
@@ -319,24 +291,21 @@ func (c *Controller) log(before, after operator.Result) {
 	}
 }
 
-// tell gives the state to the owner, and stops following what nobody refers to.
+// tell gives the results to the owner, and stops following what nobody refers to.
 func (c *Controller) tell() {
-	state := State{}
+	results := make([]operator.Result, 0, len(c.results))
 	used := map[source]bool{}
 	for _, r := range c.results {
-		state.Results = append(state.Results, r)
+		results = append(results, r)
 		for _, ref := range r.References {
 			used[sourceOf(ref)] = true
 		}
 	}
-	slices.SortFunc(state.Results, func(a, b operator.Result) int {
+	slices.SortFunc(results, func(a, b operator.Result) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	if len(c.waiting) == 0 {
 		c.values.keep(used)
 	}
-	c.OnChange(state)
+	c.OnChange(results)
 }
-
-// String names the controller in messages.
-func (c *Controller) String() string { return fmt.Sprintf("objects in %s", c.Client.Server) }

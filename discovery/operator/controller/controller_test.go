@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/config"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,7 +37,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t      *testing.T
 	server *dynamicfake.FakeDynamicClient
-	states chan State
+	states chan []operator.Result
 	writes *prometheus.CounterVec
 	stop   func()
 }
@@ -54,7 +57,7 @@ func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClien
 		initial[i] = o
 	}
 	w := &world{
-		t: t, server: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, initial...), states: make(chan State, 100),
+		t: t, server: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, initial...), states: make(chan []operator.Result, 100),
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "writes"}, []string{"kind", "result"}),
 	}
 	if prepare != nil {
@@ -66,7 +69,7 @@ func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClien
 	g, err := operator.New(operator.Options{Namespace: "monitoring", Name: "k8s", Spec: read})
 	require.NoError(t, err)
 	writer := NewStatusWriter(w.server, "monitoring", "k8s", w.writes, slog.New(slog.DiscardHandler))
-	c := New(Options{Client: client, Generator: g, OnChange: func(s State) { w.states <- s }, Writer: writer, Check: check, MaxSources: 2})
+	c := New(Options{Client: client, Generator: g, OnChange: func(s []operator.Result) { w.states <- s }, Writer: writer, CheckJob: check, MaxSources: 2})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
@@ -80,14 +83,20 @@ func start(t *testing.T, spec string, prepare func(*dynamicfake.FakeDynamicClien
 	return w
 }
 
-// check refuses jobs with a path of the word refused.
-func check(r operator.Result) error {
-	for _, job := range r.Jobs {
-		if job.MetricsPath == "/refused" {
-			return errors.New("refused by those who run it")
-		}
+// check refuses jobs with the path /refused.
+func check(job *config.ScrapeConfig) error {
+	if job.MetricsPath == "/refused" {
+		return errors.New("refused by those who run it")
 	}
 	return nil
+}
+
+func jobs(results []operator.Result) []*config.ScrapeConfig {
+	var out []*config.ScrapeConfig
+	for _, r := range results {
+		out = append(out, r.Jobs...)
+	}
+	return out
 }
 
 // object reads an object from JSON.
@@ -113,12 +122,12 @@ func secret(t *testing.T, namespace, name, value string) *unstructured.Unstructu
 }
 
 // shown is a state in short: the job names, and the reasons of what is rejected.
-func shown(s State) string {
+func shown(results []operator.Result) string {
 	var out []string
-	for _, j := range s.Jobs() {
+	for _, j := range jobs(results) {
 		out = append(out, j.JobName)
 	}
-	for _, r := range s.Results {
+	for _, r := range results {
 		if r.Rejection != nil {
 			out = append(out, r.Namespace+"/"+r.Name+": "+string(r.Rejection.Reason))
 		}
@@ -127,7 +136,7 @@ func shown(s State) string {
 }
 
 // until waits for a state that comes to this.
-func (w *world) until(want string) State {
+func (w *world) until(want string) []operator.Result {
 	w.t.Helper()
 	var last string
 	for {
@@ -191,8 +200,8 @@ func TestABadObjectIsRejectedAlone(t *testing.T) {
 	alien := object(t, `{"apiVersion":"monitoring.coreos.com/v1","kind":"ServiceMonitor","metadata":{"namespace":"one","name":"alien"},"spec":{"endpoints":7}}`)
 	w := start(t, everything, nil, namespace(t, "one", "a"), bad, alien, monitor(t, "one", "good", `{"port":"http"}`))
 	s := w.until("serviceMonitor/one/good/0 one/alien: InvalidConfiguration one/bad: InvalidConfiguration")
-	require.Contains(t, s.Results[1].Rejection.Message, "interval")
-	require.Contains(t, s.Results[0].Rejection.Message, "the object is no ServiceMonitor")
+	require.Contains(t, s[1].Rejection.Message, "interval")
+	require.Contains(t, s[0].Rejection.Message, "the object is no ServiceMonitor")
 
 	status := func(name string) string {
 		u, err := w.server.Resource(kinds[0].resource).Namespace("one").Get(t.Context(), name, metav1.GetOptions{})
@@ -219,7 +228,7 @@ func TestWhatCannotBeRunIsRejected(t *testing.T) {
 	t.Parallel()
 	w := start(t, everything, nil, namespace(t, "one", "a"), monitor(t, "one", "x", `{"port":"http","path":"/refused"}`), monitor(t, "one", "y", `{"port":"http"}`))
 	s := w.until("serviceMonitor/one/y/0 one/x: InvalidConfiguration")
-	require.Equal(t, "refused by those who run it", s.Results[0].Rejection.Message)
+	require.Equal(t, "refused by those who run it", s[0].Rejection.Message)
 }
 
 func TestSecretsAreFollowed(t *testing.T) {
@@ -227,10 +236,10 @@ func TestSecretsAreFollowed(t *testing.T) {
 	w := start(t, everything, nil, namespace(t, "one", "a"), secret(t, "one", "other", "x"),
 		monitor(t, "one", "x", `{"port":"http","authorization":{"credentials":{"name":"tokens","key":"token"}}}`))
 	s := w.until("one/x: UnresolvedReference")
-	require.Contains(t, s.Results[0].Rejection.Message, "there is no Secret one/tokens")
+	require.Contains(t, s[0].Rejection.Message, "there is no Secret one/tokens")
 	w.create(secret(t, "one", "tokens", "first"))
-	credentials := func(s State) string {
-		return string(s.Jobs()[0].HTTPClientConfig.Authorization.Credentials)
+	credentials := func(s []operator.Result) string {
+		return string(jobs(s)[0].HTTPClientConfig.Authorization.Credentials)
 	}
 	require.Equal(t, "first", credentials(w.until("serviceMonitor/one/x/0")))
 	w.update(secret(t, "one", "tokens", "second"))
@@ -253,6 +262,10 @@ func TestAdditionalJobs(t *testing.T) {
 	w.until("other")
 	w.update(secret(t, "monitoring", "more", "[{job_name: other, scrape_interval: soon}]"))
 	w.until("monitoring/k8s: InvalidConfiguration")
+	w.update(secret(t, "monitoring", "more", "[]"))
+	w.until("")
+	w.update(secret(t, "monitoring", "more", "[{job_name: extra}]"))
+	w.until("extra")
 	for _, a := range w.server.Actions() {
 		require.Equal(t, "secrets", a.GetResource().Resource, "kinds that nothing selects are not looked for")
 	}
@@ -272,8 +285,8 @@ func TestEveryKindIsGenerated(t *testing.T) {
 	}
 	w := start(t, `{"serviceMonitorSelector":{},"podMonitorSelector":{},"probeSelector":{},"scrapeConfigSelector":{},"ruleSelector":{}}`, nil, objects...)
 	s := w.until("podMonitor/monitoring/p/0 probe/monitoring/b scrapeConfig/monitoring/c serviceMonitor/monitoring/s/0")
-	require.Len(t, s.Rules(), 1)
-	require.Equal(t, "prometheusRule/monitoring/r", s.Rules()[0].Path)
+	i := slices.IndexFunc(s, func(r operator.Result) bool { return r.Rules != nil })
+	require.Equal(t, "prometheusRule/monitoring/r", s[i].Rules.Path)
 }
 
 func TestSourcesAreBounded(t *testing.T) {
@@ -285,7 +298,7 @@ func TestSourcesAreBounded(t *testing.T) {
 	w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0")
 	w.create(with("c", "u"))
 	s := w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0 one/c: UnresolvedReference")
-	require.Contains(t, s.Results[2].Rejection.Message, "objects refer to more than 2 Secrets and ConfigMaps")
+	require.Contains(t, s[2].Rejection.Message, "objects refer to more than 2 Secrets and ConfigMaps")
 	w.create(with("d", "t")) // One that is followed already.
 	w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0 serviceMonitor/one/d/0 one/c: UnresolvedReference")
 }
@@ -316,6 +329,34 @@ func TestNothingIsToldWhileTheServerIsAway(t *testing.T) {
 	require.Empty(t, w.states)
 	away.Store(false)
 	w.until("serviceMonitor/monitoring/x/0")
+}
+
+func TestAStatusThatWasNotWrittenIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := monitor(t, "one", "x", `{"port":"http"}`)
+		server := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{kinds[0].resource: "ServiceMonitorList"}, u)
+		tries := 0
+		server.PrependReactor("patch", "servicemonitors", func(clienttesting.Action) (bool, runtime.Object, error) {
+			tries++
+			return tries < 3, nil, errors.New("connection refused")
+		})
+		writes := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "writes"}, []string{"kind", "result"})
+		w := NewStatusWriter(server, "monitoring", "k8s", writes, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		go w.Run(ctx)
+		w.write(kinds[0].resource, u, operator.Result{Kind: operator.KindServiceMonitor, Namespace: "one", Name: "x"})
+		synctest.Wait()
+		require.Equal(t, 1, tries)
+		time.Sleep(2 * writeRetry)
+		synctest.Wait()
+		require.Equal(t, 3, tries)
+		time.Sleep(5 * writeRetry)
+		require.Equal(t, 3, tries, "it is written")
+		require.Equal(t, 1.0, testutil.ToFloat64(writes.WithLabelValues("ServiceMonitor", "written")))
+		require.Equal(t, 2.0, testutil.ToFloat64(writes.WithLabelValues("ServiceMonitor", "failed")))
+		cancel()
+		synctest.Wait()
+	})
 }
 
 func TestStatusesOfOthersStay(t *testing.T) {

@@ -23,14 +23,17 @@ import (
 	"github.com/gnomonhq/gnomon/discovery/operator"
 )
 
-// writeTimeout bounds the writing of one status.
-const writeTimeout = 10 * time.Second
+const (
+	// writeTimeout bounds the writing of one status.
+	writeTimeout = 10 * time.Second
+	// writeRetry is the time after which what failed is tried again.
+	writeRetry = 5 * time.Minute
+)
 
 // StatusWriter writes what became of objects into their status, as the Operator does: a
 // binding to the Prometheus object with a condition Accepted. Bindings of others are left
 // as they are. What is to be written waits by object, so that a slow server costs no more
-// than the objects there are. What fails is counted, and is tried again when the object
-// changes. Safe for concurrent use.
+// than the objects there are. What fails is counted and tried again after five minutes. Safe for concurrent use.
 type StatusWriter struct {
 	client  dynamic.Interface
 	binding monitoringv1.WorkloadBinding
@@ -53,6 +56,10 @@ type status struct {
 	result   operator.Result
 }
 
+func (s status) identity() identity {
+	return identity{kind: s.result.Kind, namespace: s.result.Namespace, name: s.result.Name}
+}
+
 // NewStatusWriter returns a writer for the Prometheus object of a namespace and name. The
 // counter has the labels kind and result.
 func NewStatusWriter(client dynamic.Interface, namespace, name string, writes *prometheus.CounterVec, logger *slog.Logger) *StatusWriter {
@@ -70,7 +77,8 @@ func NewStatusWriter(client dynamic.Interface, namespace, name string, writes *p
 // write notes that the status of an object is to be written.
 func (w *StatusWriter) write(resource schema.GroupVersionResource, u *unstructured.Unstructured, r operator.Result) {
 	w.mu.Lock()
-	w.mu.due[identity{kind: r.Kind, namespace: r.Namespace, name: r.Name}] = status{resource: resource, object: u, result: r}
+	s := status{resource: resource, object: u, result: r}
+	w.mu.due[s.identity()] = s
 	w.mu.Unlock()
 	select {
 	case w.news <- struct{}{}:
@@ -80,18 +88,38 @@ func (w *StatusWriter) write(resource schema.GroupVersionResource, u *unstructur
 
 // Run writes until ctx ends. It is called once.
 func (w *StatusWriter) Run(ctx context.Context) {
+	retry := time.NewTicker(writeRetry)
+	defer retry.Stop()
+	failed := map[identity]status{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.news:
+		case <-retry.C:
+			w.again(failed)
+			clear(failed)
 		}
 		for {
 			s, ok := w.next()
 			if !ok || ctx.Err() != nil {
 				break
 			}
-			w.writeOne(ctx, s)
+			if !w.writeOne(ctx, s) {
+				failed[s.identity()] = s
+			}
+		}
+	}
+}
+
+// again notes statuses that could not be written, unless there is something newer about
+// their objects.
+func (w *StatusWriter) again(failed map[identity]status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, s := range failed {
+		if _, newer := w.mu.due[id]; !newer {
+			w.mu.due[id] = s
 		}
 	}
 }
@@ -106,8 +134,9 @@ func (w *StatusWriter) next() (status, bool) {
 	return status{}, false
 }
 
-// writeOne writes a status unless the object has it already.
-func (w *StatusWriter) writeOne(ctx context.Context, s status) {
+// writeOne writes a status unless the object has it already. It reports whether that is
+// settled.
+func (w *StatusWriter) writeOne(ctx context.Context, s status) bool {
 	patch, due, err := w.patch(s, time.Now())
 	if err == nil && due {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -117,16 +146,18 @@ func (w *StatusWriter) writeOne(ctx context.Context, s status) {
 	}
 	switch {
 	case apierrors.IsNotFound(err) && isGone(err, s):
-		return // deleted meanwhile
+		return true // deleted meanwhile
 	case apierrors.IsConflict(err):
-		return // changed meanwhile, which leads here again
+		return true // changed meanwhile, which leads here again
 	case err != nil:
 		w.writes.WithLabelValues(string(s.result.Kind), "failed").Inc()
 		w.report(s, err)
+		return false
 	case due:
 		w.writes.WithLabelValues(string(s.result.Kind), "written").Inc()
 		w.report(s, nil)
 	}
+	return true
 }
 
 // isGone reports whether it is the object that was not found, and not its kind.

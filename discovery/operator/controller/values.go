@@ -4,11 +4,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/gnomonhq/gnomon/discovery/kubernetes"
 	"github.com/gnomonhq/gnomon/discovery/operator"
@@ -49,8 +47,8 @@ func (v *values) lookup(r operator.Reference) (string, error) {
 		if len(v.sources) >= v.max {
 			return "", fmt.Errorf("%s is not read: objects refer to more than %d Secrets and ConfigMaps", r, v.max)
 		}
-		tell := func() { v.changed(s) }
-		objects = v.client.Follow(kubernetes.Query{Resource: sourceResources[r.Kind], Namespace: r.Namespace, Name: r.Name}, anyChange(tell))
+		query := kubernetes.Query{Resource: sourceResources[r.Kind], Namespace: r.Namespace, Name: r.Name}
+		objects = v.client.Follow(query, eachChange(func(string, string) { v.changed(s) }))
 		v.sources[s] = objects
 	}
 	if !objects.Synced() {
@@ -93,62 +91,4 @@ func (v *values) keep(used map[source]bool) {
 			delete(v.sources, s)
 		}
 	}
-}
-
-// anyChange is a handler that only tells that something has changed.
-func anyChange(tell func()) cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { tell() }, UpdateFunc: func(any, any) { tell() }, DeleteFunc: func(any) { tell() },
-	}
-}
-
-// notes are what handlers of events leave for Run. Safe for concurrent use.
-type notes struct {
-	news chan struct{} // holds one sign if there is something to take
-
-	mu struct {
-		sync.Mutex
-		objects    map[identity]bool
-		sources    map[source]bool
-		namespaces map[string]bool
-	}
-}
-
-// identity is that of an object.
-type identity struct {
-	kind            operator.Kind
-	namespace, name string
-}
-
-func newNotes() *notes {
-	n := &notes{news: make(chan struct{}, 1)}
-	n.take()
-	return n
-}
-
-func (n *notes) object(id identity)    { n.note(func() { n.mu.objects[id] = true }) }
-func (n *notes) source(s source)       { n.note(func() { n.mu.sources[s] = true }) }
-func (n *notes) namespace(name string) { n.note(func() { n.mu.namespaces[name] = true }) }
-
-func (n *notes) note(write func()) {
-	n.mu.Lock()
-	write()
-	n.mu.Unlock()
-	n.wake()
-}
-
-func (n *notes) wake() {
-	select {
-	case n.news <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what was noted since the last time.
-func (n *notes) take() (objects map[identity]bool, sources map[source]bool, namespaces map[string]bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	objects, sources, namespaces = n.mu.objects, n.mu.sources, n.mu.namespaces
-	n.mu.objects, n.mu.sources, n.mu.namespaces = map[identity]bool{}, map[source]bool{}, map[string]bool{}
-	return objects, sources, namespaces
 }
