@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/url"
 	"sync"
 	"time"
 
@@ -64,10 +65,18 @@ func (h *health) failed(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
+	// Without the request, whose address has another timeout each time and says nothing that
+	// is not known.
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		err = request.Err
+	}
 	h.mu.Lock()
 	news := h.mu.err == nil || h.mu.err.Error() != err.Error()
 	h.mu.err = err
-	since := h.mu.lastContact
+	since := "never"
+	if !h.mu.lastContact.IsZero() {
+		since = h.mu.lastContact.UTC().Format(time.RFC3339)
+	}
 	h.mu.Unlock()
 	if news {
 		h.logger.Warn("Kubernetes objects cannot be followed; targets stay as they are until they can", "last_contact", since, "err", err)
