@@ -45,9 +45,9 @@ func (g *Aggregation) New() Accumulator {
 	case parser.GROUP:
 		return &countAccumulator{counts: make([]float64, g.Steps), group: true}
 	case parser.MIN:
-		return newExtremeAccumulator(g, "min", func(v, best float64) bool { return best > v })
+		return newExtremeAccumulator(g, false)
 	case parser.MAX:
-		return newExtremeAccumulator(g, "max", func(v, best float64) bool { return best < v })
+		return newExtremeAccumulator(g, true)
 	case parser.STDDEV:
 		return newVarianceAccumulator(g, "stddev", math.Sqrt)
 	case parser.STDVAR:
@@ -99,25 +99,39 @@ func (c *countAccumulator) Finish(dst *Steps) {
 // extremeAccumulator is min or max: NaN gives way to everything.
 type extremeAccumulator struct {
 	*Aggregation
-	name   string
-	better func(v, best float64) bool
-	best   []float64
-	seen   Bitmap
+	greatest bool
+	best     []float64
+	seen     Bitmap
 }
 
-func newExtremeAccumulator(g *Aggregation, name string, better func(v, best float64) bool) *extremeAccumulator {
-	return &extremeAccumulator{g, name, better, make([]float64, g.Steps), NewBitmap(g.Steps)}
+func newExtremeAccumulator(g *Aggregation, greatest bool) *extremeAccumulator {
+	return &extremeAccumulator{g, greatest, make([]float64, g.Steps), NewBitmap(g.Steps)}
 }
 
 func (e *extremeAccumulator) Add(s *Steps, _ string) {
-	e.ignored(s, e.name)
-	s.eachFloat(func(i int) {
-		v, best := s.Floats[i], e.best[i]
-		if !e.seen.Has(i) || e.better(v, best) || math.IsNaN(best) {
-			e.best[i] = v
-			e.seen.Set(i)
+	name := "min"
+	if e.greatest {
+		name = "max"
+	}
+	e.ignored(s, name)
+	for w, bits := range s.Valid {
+		again := bits & e.seen[w]
+		e.seen[w] |= bits
+		eachBit(w, bits&^again, func(i int) { e.best[i] = s.Floats[i] })
+		if e.greatest {
+			eachBit(w, again, func(i int) {
+				if v, best := s.Floats[i], e.best[i]; v > best || best != best {
+					e.best[i] = v
+				}
+			})
+			continue
 		}
-	})
+		eachBit(w, again, func(i int) {
+			if v, best := s.Floats[i], e.best[i]; v < best || best != best {
+				e.best[i] = v
+			}
+		})
+	}
 }
 
 func (e *extremeAccumulator) Finish(dst *Steps) {

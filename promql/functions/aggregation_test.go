@@ -36,12 +36,13 @@ type grid struct {
 func randomGrid(r *rand.Rand, n int) *grid {
 	g := &grid{steps: 1 + r.IntN(70)}
 	kind := r.IntN(4) // 0, 1: floats; 2: histograms; 3: both
+	gaps := r.IntN(2) == 0
 	makeHist := randomseries.NewHistograms(r)
 	for i := range n {
 		s := &Steps{Floats: make([]float64, g.steps), Valid: NewBitmap(g.steps)}
 		for j, v := range randomseries.Floats(r, g.steps) {
 			switch {
-			case r.IntN(5) == 0:
+			case gaps && r.IntN(5) == 0:
 			case kind == 2 || kind == 3 && r.IntN(3) == 0:
 				if s.Hists == nil {
 					s.Hists = make([]*histogram.FloatHistogram, g.steps)

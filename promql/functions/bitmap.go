@@ -17,6 +17,9 @@ func (b Bitmap) Set(i int) { b[uint(i)/64] |= 1 << (uint(i) % 64) }
 // Clear clears bit i.
 func (b Bitmap) Clear(i int) { b[uint(i)/64] &^= 1 << (uint(i) % 64) }
 
+// firstBits has the first n bits of a word set, of 64 at most.
+func firstBits(n int) uint64 { return ^uint64(0) >> (64 - n) }
+
 // eachBit calls f for each bit of word w, in ascending order.
 func eachBit(w int, word uint64, f func(i int)) {
 	for ; word != 0; word &= word - 1 {

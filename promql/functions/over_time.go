@@ -9,30 +9,42 @@ import (
 
 // sumFloats adds up with Neumaier's compensation.
 func sumFloats(_ []int64, v []float64, _ *call) (float64, bool) {
-	var sum, c float64
-	for _, f := range v {
-		sum, c = kahansum.Inc(f, sum, c)
+	return sumOf(v, false), true
+}
+
+// sumOf is the sum of values. tame says that all are, and their sum with them.
+func sumOf(v []float64, tame bool) float64 {
+	var s compensated
+	s.addAll(v, tame)
+	if math.IsInf(s.sum, 0) {
+		return s.sum
 	}
-	if math.IsInf(sum, 0) {
-		return sum, true
-	}
-	return sum + c, true
+	return s.sum + s.c
 }
 
 // avgFloats is the compensated sum by the count, or a compensated running mean
 // from where the sum would overflow.
 func avgFloats(_ []int64, v []float64, _ *call) (float64, bool) {
-	sum, c := v[0], 0.0
+	s := compensated{sum: v[0]}
 	for i := 1; i < len(v); i++ {
-		next, nextC := kahansum.Inc(v[i], sum, c)
-		if math.IsInf(next, 0) {
+		before := s
+		s.add(v[i])
+		if math.IsInf(s.sum, 0) {
 			n := float64(i)
-			return runningMean(v[i:], n, sum/n, c/n), true
+			return runningMean(v[i:], n, before.sum/n, before.c/n), true
 		}
-		sum, c = next, nextC
 	}
-	n := float64(len(v))
-	return sum/n + c/n, true
+	return s.mean(len(v)), true
+}
+
+// mean returns the sum by the number of values.
+func (s *compensated) mean(n int) float64 { return s.sum/float64(n) + s.c/float64(n) }
+
+// tameAvg is avgFloats for values that are tame.
+func tameAvg(v []float64) float64 {
+	s := compensated{sum: v[0]}
+	s.addAll(v[1:], true)
+	return s.mean(len(v))
 }
 
 // runningMean continues the mean of n values, with its compensation, over v.
@@ -99,21 +111,4 @@ func lastTimeWindow(w *Window, _ *Args) (float64, *histogram.FloatHistogram, boo
 		ht = w.HistTimes[n-1]
 	}
 	return float64(max(ft, ht)) / 1000, nil, true
-}
-
-// varianceFloats is Welford's, compensated.
-func varianceFloats(_ []int64, v []float64, _ *call) (float64, bool) {
-	var count, mean, cMean, aux, cAux float64
-	for _, f := range v {
-		count++
-		delta := f - (mean + cMean)
-		mean, cMean = kahansum.Inc(delta/count, mean, cMean)
-		aux, cAux = kahansum.Inc(delta*(f-(mean+cMean)), aux, cAux)
-	}
-	return (aux + cAux) / count, true
-}
-
-func deviationFloats(t []int64, v []float64, c *call) (float64, bool) {
-	variance, ok := varianceFloats(t, v, c)
-	return math.Sqrt(variance), ok
 }

@@ -66,15 +66,16 @@ func (k rateKind) factor(sampled, toStart, toEnd, seconds float64) float64 {
 	return factor
 }
 
-// counterFactor is the factor of a counter that had the value first and then
-// increased: it was not below 0 before.
+// startsAbove reports whether a counter that had the value first and then increased
+// was above 0 when the window began, as far as can be told without a division: it
+// doubled at most, so it was 0 longer ago than it was sampled.
+func (t *windowTimes) startsAbove(first, increase float64) bool {
+	return first >= increase && t.sampled >= t.toStart
+}
+
+// counterFactor is the factor of such a counter: it was not below 0 before.
 func (k rateKind) counterFactor(t *windowTimes, first, increase, seconds float64) float64 {
-	if increase > 0 && first >= 0 {
-		// A counter that doubled at most was 0 longer ago than it was sampled: then
-		// there is no need to divide.
-		if first >= increase && t.sampled >= t.toStart {
-			return t.factor
-		}
+	if increase > 0 && first >= 0 && !t.startsAbove(first, increase) {
 		if toZero := t.sampled * (first / increase); toZero < t.toStart {
 			return k.factor(t.sampled, toZero, t.toEnd, seconds)
 		}
@@ -161,7 +162,9 @@ func (k rateKind) batch(dst []float64, valid Bitmap, s *FloatSamples, lo, hi []i
 		a.windows = make([]windowTimes, len(lo))
 	}
 	windows := a.windows[:len(lo)]
-	resets := resetCursor{values: s.Values, found: a.resets[:0]}
+	v := s.Values
+	resets := resetCursor{values: v, found: a.resets[:0]}
+	anyReset := k.counter && isLessAnywhere(v)
 	for i := range lo {
 		from, to := lo[i], hi[i]
 		if to-from < 2 {
@@ -173,18 +176,35 @@ func (k rateKind) batch(dst []float64, valid Bitmap, s *FloatSamples, lo, hi []i
 			t.first, t.last, t.samples = first, last, to-from
 			t.of(k, w.Start(i), w.End(i), w.Seconds, 0)
 		}
-		first := s.Values[from]
-		increase, factor := s.Values[to-1]-first, t.factor
-		if k.counter {
+		first := v[from]
+		increase, factor := v[to-1]-first, t.factor
+		if anyReset {
 			for _, p := range resets.between(from, to) {
-				increase += s.Values[p-1]
+				increase += v[p-1]
 			}
+		}
+		if k.counter && !t.startsAbove(first, increase) {
 			factor = k.counterFactor(t, first, increase, w.Seconds)
 		}
 		dst[i] = increase * factor
 		valid.Set(i)
 	}
 	a.resets = resets.found
+}
+
+// isLessAnywhere reports whether a value is less than the one before it.
+func isLessAnywhere(v []float64) bool {
+	if len(v) == 0 {
+		return false
+	}
+	before := v[0]
+	for _, f := range v[1:] {
+		if f < before {
+			return true
+		}
+		before = f
+	}
+	return false
 }
 
 // resetCursor finds the samples that are less than the one before, in windows

@@ -55,7 +55,7 @@ func sumsBatch(k kernel, mean bool) BatchFunc {
 		from, to := lo[0], hi[len(hi)-1]
 		sums, exact := exactSums(s.Values[from:to], a.scratch)
 		a.scratch = sums
-		if !exact {
+		if !exact && !areTame(s.Values) {
 			each(dst, valid, s, lo, hi, w, a)
 			return
 		}
@@ -64,11 +64,16 @@ func sumsBatch(k kernel, mean bool) BatchFunc {
 			if n <= 0 {
 				continue
 			}
-			sum := sums[hi[i]-from] - sums[lo[i]-from]
-			if mean {
-				sum /= float64(n)
+			switch {
+			case !exact && mean:
+				dst[i] = tameAvg(s.Values[lo[i]:hi[i]])
+			case !exact:
+				dst[i] = sumOf(s.Values[lo[i]:hi[i]], true)
+			case mean:
+				dst[i] = (sums[hi[i]-from] - sums[lo[i]-from]) / float64(n)
+			default:
+				dst[i] = sums[hi[i]-from] - sums[lo[i]-from]
 			}
-			dst[i] = sum
 			valid.Set(i)
 		}
 	}

@@ -97,15 +97,15 @@ func (a *sumAccumulator) Add(s *Steps, metric string) {
 		if bits == 0 {
 			continue
 		}
-		fresh := bits &^ a.seen[w]
+		again := bits & a.seen[w]
 		a.seen[w] |= bits
-		if fresh == bits {
-			// Nothing was there before: the values are the sums.
-			eachBit(w, bits, func(i int) { a.sum[i] = s.Floats[i] })
+		// The first values are the sums.
+		eachBit(w, bits&^again, func(i int) { a.sum[i] = s.Floats[i] })
+		if from, to := w*64, min(w*64+64, len(a.sum)); again == firstBits(to-from) {
+			addEach(a.sum[from:to], a.c[from:to], s.Floats[from:to])
 			continue
 		}
-		eachBit(w, fresh, func(i int) { a.sum[i] = s.Floats[i] })
-		eachBit(w, bits&^fresh, func(i int) { a.sum[i], a.c[i] = kahansum.Inc(s.Floats[i], a.sum[i], a.c[i]) })
+		eachBit(w, again, func(i int) { addEach(a.sum[i:i+1], a.c[i:i+1], s.Floats[i:i+1]) })
 	}
 	a.each(s.Hists, a.seen, metric, (*histogramStep).addToSum)
 }
@@ -150,11 +150,30 @@ func newAvgAccumulator(g *Aggregation) *avgAccumulator {
 }
 
 func (a *avgAccumulator) Add(s *Steps, metric string) {
-	s.eachFloat(func(i int) { a.add(i, s.Floats[i]) })
-	for w, word := range s.Valid {
-		a.seen[w] |= word
+	for w, bits := range s.Valid {
+		if from, to := w*64, min(w*64+64, len(a.count)); bits == firstBits(to-from) && bits == a.seen[w] && a.running[w] == 0 {
+			a.addAll(from, s.Floats[from:to])
+			continue
+		}
+		eachBit(w, bits, func(i int) { a.add(i, s.Floats[i]) })
+		a.seen[w] |= bits
 	}
 	a.each(s.Hists, a.seen, metric, func(step *histogramStep, h *histogram.FloatHistogram) (bool, error) { return step.mean.add(h) })
+}
+
+// addAll is add for the steps from one on, all of which have a sum.
+func (a *avgAccumulator) addAll(from int, values []float64) {
+	to := from + len(values)
+	sums, cs, counts := a.value[from:to], a.c[from:to], a.count[from:to]
+	for i, v := range values {
+		sum, c := add(v, sums[i], cs[i])
+		if !isTame(sum) || !isTame(v) {
+			a.add(from+i, v)
+			continue
+		}
+		sums[i], cs[i] = sum, c
+		counts[i]++
+	}
 }
 
 func (a *avgAccumulator) add(i int, v float64) {

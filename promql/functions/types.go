@@ -88,11 +88,12 @@ type Args struct {
 	// Annotations gets the warnings and infos. Never nil.
 	Annotations *Annotations
 
-	// scratch, resets and windows are memory that calls use again. windows has
-	// what rate, increase or delta of the series before found.
-	scratch []float64
-	resets  []int32
-	windows []windowTimes
+	// scratch, resets, windows and abscissas are memory that calls use again.
+	// windows has what rate, increase or delta of the series before found.
+	scratch   []float64
+	resets    []int32
+	windows   []windowTimes
+	abscissas abscissas
 }
 
 // Scalar returns parameter i at a step.
