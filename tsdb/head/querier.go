@@ -40,8 +40,7 @@ type Querier struct {
 	mu     sync.Mutex
 	closed bool
 	// The following are guarded by mu.
-	views map[*group]*groupView
-	room  []groupView // for the next views
+	room *viewRoom // nil once it is closed
 
 	times timeSpans
 }
@@ -50,7 +49,7 @@ type Querier struct {
 // groups older than rowMint are left out, since the caller has them in blocks;
 // math.MinInt64 leaves out none.
 func (h *Head) Querier(mint, maxt, rowMint int64) *Querier {
-	q := &Querier{head: h, mint: mint, maxt: maxt, rowMint: rowMint, views: map[*group]*groupView{}}
+	q := &Querier{head: h, mint: mint, maxt: maxt, rowMint: rowMint, room: viewRooms.Get().(*viewRoom)}
 	q.partial = h.replay.partial(mint)
 	q.key, q.txn = h.txns.beginRead()
 	return q
@@ -72,10 +71,11 @@ func (q *Querier) Close() error {
 		return nil
 	}
 	q.closed = true
-	for _, v := range q.views {
+	for _, v := range q.room.views {
 		v.unpin()
 	}
-	q.views = nil
+	q.room.release()
+	q.room = nil
 	q.times.release()
 	q.head.txns.endRead(q.key)
 	return nil
@@ -85,17 +85,13 @@ func (q *Querier) Close() error {
 func (q *Querier) pin(g *group) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.views[g] != nil { // closed: the caller breaks the contract; do not pin for ever
+	if q.closed || q.room.views[g] != nil { // closed: the caller breaks the contract; do not pin for ever
 		return
 	}
-	if len(q.room) == 0 {
-		q.room = make([]groupView, min(len(q.views)+1, maxRoom))
-	}
-	v := &q.room[0]
-	q.room = q.room[1:]
+	number := len(q.room.views)
+	v := q.room.add(g)
 	g.pinInto(v)
-	v.number, v.made, v.spans = len(q.views), &q.times, q.times.forView(len(v.segments), len(q.room))
-	q.views[g] = v
+	v.number, v.made, v.spans = number, &q.times, q.room.spansFor(len(v.segments))
 }
 
 // view returns the querier's view of a group if it is one of the first n, else
@@ -103,7 +99,10 @@ func (q *Querier) pin(g *group) {
 func (q *Querier) view(g *group, n int) *groupView {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if v := q.views[g]; v != nil && v.number < n {
+	if q.closed {
+		return nil
+	}
+	if v := q.room.views[g]; v != nil && v.number < n {
 		return v
 	}
 	return nil
@@ -113,7 +112,10 @@ func (q *Querier) view(g *group, n int) *groupView {
 func (q *Querier) pinned() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.views)
+	if q.closed {
+		return 0
+	}
+	return len(q.room.views)
 }
 
 // matching returns the numbers of the series that match and have samples in the

@@ -16,7 +16,6 @@ type timeSpans struct {
 	// The following are guarded by mu, as are the spans of the views.
 	free   []int64
 	pieces []*[timesPiece]int64
-	spans  []timeSpan // for the segments of the next views
 }
 
 // timesPiece is how many timestamps have their memory together. Longer spans have
@@ -24,19 +23,6 @@ type timeSpans struct {
 const timesPiece = 4096
 
 var timesPool = sync.Pool{New: func() any { return new([timesPiece]int64) }}
-
-// forView returns room for the spans of a view of so many segments; more is how
-// many views are likely to follow.
-func (t *timeSpans) forView(segments, more int) []timeSpan {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.spans) < segments {
-		t.spans = make([]timeSpan, segments*(more+1))
-	}
-	room := t.spans[:segments:segments]
-	t.spans = t.spans[segments:]
-	return room
-}
 
 // of returns the timestamps of the rows lo <= row < hi, which kept may have. They
 // are not changed until release.
@@ -70,5 +56,5 @@ func (t *timeSpans) release() {
 	for _, piece := range t.pieces {
 		timesPool.Put(piece)
 	}
-	t.pieces, t.free, t.spans = nil, nil, nil
+	t.pieces, t.free = nil, nil
 }
