@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -145,12 +146,18 @@ func (r *reader) floats(s storage.Series) (bool, error) {
 
 // hasStale reports whether there is a staleness marker among the values.
 func hasStale(values []float64) bool {
-	for _, v := range values {
-		if v != v && value.IsStaleNaN(v) {
+	for len(values) >= 8 {
+		// What is taken from itself is 0, and what is not a number stays so in the sum:
+		// that is found for eight with one branch.
+		v := (*[8]float64)(values)
+		sum := ((v[0] - v[0]) + (v[1] - v[1])) + ((v[2] - v[2]) + (v[3] - v[3])) +
+			(((v[4] - v[4]) + (v[5] - v[5])) + ((v[6] - v[6]) + (v[7] - v[7])))
+		if sum != sum && slices.ContainsFunc(v[:], value.IsStaleNaN) {
 			return true
 		}
+		values = values[8:]
 	}
-	return false
+	return slices.ContainsFunc(values, value.IsStaleNaN)
 }
 
 // joinTimes returns the timestamps of all pieces, in dst if there are several.

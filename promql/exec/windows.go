@@ -45,16 +45,11 @@ func (w *reach) apply(l *look, times []int64) {
 	l.times = times
 	l.lo, l.hi = slices.Grow(l.lo[:0], w.n)[:w.n], slices.Grow(l.hi[:0], w.n)[:w.n]
 	l.total, l.fresh, l.widest = 0, 0, 0
-	lo, hi, n := 0, 0, len(times)
+	var first, after boundary
 	end := w.firstEnd
 	for s := range w.n {
-		before := hi
-		for hi < n && times[hi] <= end {
-			hi++
-		}
-		for lo < n && times[lo] <= end-w.length {
-			lo++
-		}
+		before := after.at
+		lo, hi := first.advance(times, end-w.length), after.advance(times, end)
 		l.lo[s], l.hi[s] = int32(min(lo, hi)), int32(hi)
 		width := hi - min(lo, hi)
 		l.total += int64(width)
@@ -64,6 +59,32 @@ func (w *reach) apply(l *look, times []int64) {
 		}
 		end += w.step
 	}
+}
+
+// boundary is the first of times that is after one that moves forward.
+type boundary struct {
+	at int
+	// stride is by how much it went last.
+	stride int
+}
+
+// advance goes on to the first of times that is after t, which is mostly as far again
+// as it was the last time.
+func (b *boundary) advance(times []int64, t int64) int {
+	at := b.at + b.stride
+	if at > b.at && at <= len(times) && times[at-1] <= t {
+		if at == len(times) || times[at] > t {
+			b.at = at
+			return at
+		}
+	} else {
+		at = b.at
+	}
+	for at < len(times) && times[at] <= t {
+		at++
+	}
+	b.at, b.stride = at, at-b.at
+	return at
 }
 
 // freshAt returns how many samples step s sees that step s-1 did not.

@@ -54,6 +54,17 @@ func (t *windowTimes) of(k rateKind, start, end int64, seconds float64, began in
 	t.factor = k.factor(t.sampled, t.toStart, t.toEnd, seconds)
 }
 
+// moved takes what is known of an earlier window, if the samples lie in this one, by
+// so much later, as they did there.
+func (t *windowTimes) moved(from *windowTimes, by, first, last int64, samples int32) bool {
+	if from.first+by != first || from.last+by != last || from.samples != samples {
+		return false
+	}
+	*t = *from
+	t.first, t.last = first, last
+	return true
+}
+
 // factor is how much greater the increase of the whole window is.
 func (k rateKind) factor(sampled, toStart, toEnd, seconds float64) float64 {
 	factor := 1.0
@@ -173,8 +184,10 @@ func (k rateKind) batch(dst []float64, valid Bitmap, s *FloatSamples, lo, hi []i
 		// What the series before left is right if its samples had these times.
 		t := &windows[i]
 		if first, last := s.Times[from], s.Times[to-1]; t.first != first || t.last != last || t.samples != to-from {
-			t.first, t.last, t.samples = first, last, to-from
-			t.of(k, w.Start(i), w.End(i), w.Seconds, 0)
+			if i == 0 || !t.moved(&windows[i-1], w.EndStep, first, last, to-from) {
+				t.first, t.last, t.samples = first, last, to-from
+				t.of(k, w.Start(i), w.End(i), w.Seconds, 0)
+			}
 		}
 		first := v[from]
 		increase, factor := v[to-1]-first, t.factor

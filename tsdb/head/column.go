@@ -2,6 +2,7 @@ package head
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/histogram"
 
@@ -117,10 +118,13 @@ func (c *columnBuffer) readConstant(data []byte, mask rowMask, rows int) bool {
 
 func (c *columnBuffer) fillFloats() {
 	c.allFloats = true
-	for i := range c.kinds {
-		c.kinds[i] = cellFloat
+	for kinds := c.kinds; len(kinds) > 0; {
+		kinds = kinds[copy(kinds, floatCells[:]):]
 	}
 }
+
+// floatCells is what a column of floats has in each row of a segment.
+var floatCells = [maxSegmentRows]uint8(slices.Repeat([]uint8{cellFloat}, maxSegmentRows))
 
 func (c *columnBuffer) readFloats(data []byte, mask rowMask) error {
 	if len(data) == 0 {

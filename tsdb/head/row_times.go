@@ -55,7 +55,12 @@ func (t *rowTimes) appendTo(dst []int64, lo, hi int) []int64 {
 
 // span returns the rows with mint <= t <= maxt.
 func (t *rowTimes) span(mint, maxt int64) (lo, hi int) {
-	lo = sort.Search(t.rows, func(i int) bool { return t.at(i) >= mint })
-	hi = lo + sort.Search(t.rows-lo, func(i int) bool { return t.at(lo+i) > maxt })
+	hi = t.rows
+	if t.first < mint { // mostly not: a range has many segments
+		lo = sort.Search(t.rows, func(i int) bool { return t.at(i) >= mint })
+	}
+	if t.last() > maxt {
+		hi = lo + sort.Search(t.rows-lo, func(i int) bool { return t.at(lo+i) > maxt })
+	}
 	return lo, hi
 }

@@ -1,6 +1,8 @@
 package head
 
 import (
+	"slices"
+
 	"github.com/gnomonhq/gnomon/storage"
 )
 
@@ -120,12 +122,19 @@ type columnIterator struct {
 	at, end int
 
 	timesFrom int
+	// known are timestamps of the segments of the view that were asked for: those of
+	// the next column are mostly the same.
+	known []timeSpan
 	// newest says that only the newest sample is wanted, until it was looked for.
 	newest bool
 }
 
 func (it *columnIterator) reset(v *groupView, s *series, col uint32, mint, maxt int64, newest bool) {
 	it.newest = newest
+	if v != it.view || len(it.known) != len(v.segments) {
+		it.known = slices.Grow(it.known[:0], len(v.segments))[:len(v.segments)]
+		clear(it.known)
+	}
 	it.view, it.series, it.col, it.mint, it.maxt = v, s, col, mint, maxt
 	it.page, it.at, it.end, it.err = 0, 0, 0, nil
 }
@@ -195,7 +204,12 @@ func (it *columnIterator) load() bool {
 		}
 		it.first = seg.first
 		it.at, it.end = seg.span(it.mint, it.maxt)
-		it.times, it.timesFrom = it.view.times(it.page-1, it.at, it.end), it.at
+		it.timesFrom = it.at
+		known := &it.known[it.page-1]
+		if known.lo != it.at || len(known.times) != it.end-it.at {
+			*known = timeSpan{it.at, it.view.times(it.page-1, it.at, it.end)}
+		}
+		it.times = known.times
 		return true
 	}
 	if it.page > len(it.view.segments) || it.view.window.rows() == 0 {
