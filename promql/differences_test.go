@@ -55,6 +55,12 @@ func acceptedNote(text string) string {
 // window reaches, and tells what it comes across there.
 var overrun = regexp.MustCompile(`(predict_linear|quantile_over_time|double_exponential_smoothing)\(.*\[[^]]*:[^]]*\].* @ `)
 
+// unmoved is a selector with @ in a subquery with @. Upstream's engine sets the offset of
+// the selector for a subquery that begins elsewhere, and sets it right only where that
+// does begin elsewhere: if its first step happens to be that of the query, the samples
+// are those of another time, mostly none.
+var unmoved = regexp.MustCompile(` @ .*\[[^]]*:[^]]*\].* @ `)
+
 // unread reports whether a difference may be due to series that we do not read, since
 // they match nothing of the other side of an operator: there are no annotations of
 // them, it is no error if two of them become the same when the labels of type and
@@ -67,5 +73,5 @@ func unread(what string) bool {
 // acceptedDifference reports whether what two answers to a query differ in is one
 // of the above.
 func acceptedDifference(expr, what string) bool {
-	return forgottenOffset.MatchString(expr) || strings.HasPrefix(what, "annotations") && overrun.MatchString(expr)
+	return forgottenOffset.MatchString(expr) || unmoved.MatchString(expr) || strings.HasPrefix(what, "annotations") && overrun.MatchString(expr)
 }

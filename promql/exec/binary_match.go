@@ -103,9 +103,11 @@ type join struct {
 	faults  stepFaults
 	keep    functions.Bitmap
 	builder *labels.Builder
-	// failed is the error of the first step that fails, failedAt.
-	failed   error
-	failedAt int
+	// failed is the error of the first step that fails, failedAt, and failedSame says
+	// that it is about two results that have the same labels.
+	failed     error
+	failedAt   int
+	failedSame bool
 	// full says that there is no memory for more.
 	full bool
 }
@@ -140,10 +142,11 @@ func (m *match) newJoin(left, right []*series) *join {
 }
 
 // fail notes the error of a step. The first step counts, as if steps were
-// computed one after the other.
+// computed one after the other, and results compared once a step is done.
 func (j *join) fail(step int, err error) {
-	if j.failed == nil || step < j.failedAt {
-		j.failed, j.failedAt = err, step
+	same := errors.Is(err, errSameLabels)
+	if j.failed == nil || step < j.failedAt || step == j.failedAt && j.failedSame && !same {
+		j.failed, j.failedAt, j.failedSame = err, step, same
 	}
 }
 

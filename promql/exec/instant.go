@@ -168,15 +168,18 @@ func (i *instant) fillStamps(s *series, l *look) {
 // Only those that a step wants are copied.
 func (i *instant) fillMixed(s *series, found storage.Series) error {
 	r := i.reader
-	m := mixedLook{instant: i, s: s, found: found, stats: statistics{on: i.node.StatisticsOnly}}
+	seen := i.looks.reach
+	seen.length-- // from here on Prometheus goes from sample to sample
+	m := mixedLook{instant: i, s: s, found: found, stats: newStatistics(i.node.StatisticsOnly, seen)}
 	r.it = found.Batches(r.it)
 	r.batch.Values = nil
 	for r.it.Next(&r.batch) {
 		b := &r.batch
-		if m.stats.on && b.Kind != storage.KindFloat {
+		if m.stats.on {
 			// Each histogram is compared with the one before it.
 			for k := range b.Times {
 				m.until(b.Times[k])
+				m.stats.reach(b.Times[k])
 				m.take(b, k)
 			}
 			continue

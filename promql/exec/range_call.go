@@ -109,14 +109,26 @@ func (c *rangeCall) next(s *series) (bool, error) {
 			return false, c.finish()
 		}
 		used, err := c.series(s)
-		if err == nil {
-			err = c.account(&used)
-		}
 		if err != nil {
+			return false, c.laterThanSource(err)
+		}
+		if err = c.account(&used); err != nil {
 			return false, err
 		}
 		if !s.empty() {
 			return true, nil
+		}
+	}
+}
+
+// laterThanSource returns the error of the source, if it has one, or that of the
+// function: all samples are read before it is called, as far as anybody can tell.
+func (c *rangeCall) laterThanSource(err error) error {
+	for {
+		if ok, ofSource := c.src.next(&c.at); ofSource != nil {
+			return ofSource
+		} else if !ok {
+			return err
 		}
 	}
 }

@@ -120,7 +120,7 @@ func (s *windowSource) read(out *rangeSamples, found *foundSeries) error {
 
 // mixed hands over a series that has native histograms.
 func (s *windowSource) mixed(out *rangeSamples, found storage.Series) error {
-	m, err := s.reader.readMixed(found, s.node.StatisticsOnly)
+	m, err := s.reader.readMixed(found, newStatistics(s.node.StatisticsOnly, s.looks.reach))
 	if err != nil {
 		return err
 	}

@@ -216,16 +216,16 @@ type mixedSamples struct {
 }
 
 // readMixed reads a series that has native histograms, without staleness
-// markers. Histograms are copies.
-func (r *reader) readMixed(s storage.Series, statisticsOnly bool) (*mixedSamples, error) {
+// markers. Histograms are copies, reduced by stats.
+func (r *reader) readMixed(s storage.Series, stats statistics) (*mixedSamples, error) {
 	m := &r.mixed
 	*m = mixedSamples{}
-	stats := statistics{on: statisticsOnly}
 	r.it = s.Batches(r.it)
 	r.batch.Values = nil
 	for r.it.Next(&r.batch) {
 		b := &r.batch
 		for i, t := range b.Times {
+			stats.reach(t)
 			var start int64
 			if r.wantStarts && b.StartTimes != nil {
 				start = b.StartTimes[i]
@@ -255,29 +255,4 @@ func batchHistogram(b *storage.Batch, i int) *histogram.FloatHistogram {
 		return b.Histograms[i].ToFloat(nil)
 	}
 	return b.FloatHistograms[i].Copy()
-}
-
-// statistics reduces the histograms of a series to count and sum, if it is on.
-// Without buckets a counter reset cannot be seen any more, so it is noted.
-type statistics struct {
-	on   bool
-	last *histogram.FloatHistogram
-}
-
-func (s *statistics) reduce(h *histogram.FloatHistogram) *histogram.FloatHistogram {
-	if !s.on {
-		return h
-	}
-	out := &histogram.FloatHistogram{CounterResetHint: h.CounterResetHint, Schema: h.Schema, Count: h.Count, Sum: h.Sum}
-	if value.IsStaleNaN(h.Sum) {
-		return out
-	}
-	if out.CounterResetHint == histogram.UnknownCounterReset && s.last != nil {
-		out.CounterResetHint = histogram.NotCounterReset
-		if h.DetectReset(s.last) {
-			out.CounterResetHint = histogram.CounterReset
-		}
-	}
-	s.last = h
-	return out
 }
