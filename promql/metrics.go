@@ -34,7 +34,7 @@ func (s slice) observe(d time.Duration) {
 	s.histogram.Observe(d.Seconds())
 }
 
-func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.TotalMemory, results *resultCache) *metrics {
+func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.TotalMemory, results *resultCache, parsed *parsedExpressions) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "prometheus_engine_" + name, Help: help})
 	}
@@ -89,10 +89,13 @@ func newMetrics(reg prometheus.Registerer, maxConcurrent int, memory *exec.Total
 	m.cacheUse.WithLabelValues(cacheHit)
 	m.cacheUse.WithLabelValues(cacheMiss)
 	cached := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gnomon_query_result_cache_bytes", Help: "Memory of the cache of results."}, func() float64 { return float64(results.held()) })
+	texts := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gnomon_query_parsed_bytes", Help: "Text of the expressions that are not parsed when they are asked again.",
+	}, func() float64 { return float64(parsed.held()) })
 	used := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gnomon_query_memory_bytes", Help: "Memory that queries hold."}, func() float64 { return float64(memory.Used()) })
 	if reg != nil {
 		reg.MustRegister(m.queries, m.concurrentMax, m.logEnabled, m.logFailures, m.samples, m.samplesRead, summary, histogram,
-			m.waiting, m.refused, m.waitTime, m.overBudget, m.peakBytes, used, m.cacheUse, cached)
+			m.waiting, m.refused, m.waitTime, m.overBudget, m.peakBytes, used, m.cacheUse, cached, texts)
 	}
 	return m
 }

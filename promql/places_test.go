@@ -16,7 +16,7 @@ import (
 )
 
 func testPlaces(most, waiting int) *places {
-	return newPlaces(most, waiting, newMetrics(nil, most, exec.NewTotalMemory(0), nil))
+	return newPlaces(most, waiting, newMetrics(nil, most, exec.NewTotalMemory(0), nil, nil))
 }
 
 // order has what ran, in order.

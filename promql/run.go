@@ -27,6 +27,7 @@ type Engine struct {
 	running runningQueries
 	memory  *exec.TotalMemory
 	results *resultCache // nil if results are not kept
+	parsed  *parsedExpressions
 
 	log struct {
 		sync.RWMutex
@@ -42,7 +43,8 @@ func New(opts Options, store storage.Queryable) *Engine {
 	opts = opts.withDefaults()
 	e := &Engine{opts: opts, store: store, tracker: &tracker{max: opts.MaxConcurrency, logger: opts.Logger}, memory: exec.NewTotalMemory(opts.MaxMemoryTotal)}
 	e.results = newResultCache(opts.ResultCacheBytes)
-	e.metrics = newMetrics(opts.Registerer, opts.MaxConcurrency, e.memory, e.results)
+	e.parsed = newParsedExpressions(opts.Parser, maxParsed)
+	e.metrics = newMetrics(opts.Registerer, opts.MaxConcurrency, e.memory, e.results, e.parsed)
 	e.places = newPlaces(opts.MaxConcurrency, opts.MaxWaiting, e.metrics)
 	return e
 }
@@ -156,7 +158,7 @@ func (e *Engine) runRolled(ctx context.Context, p *plan.Plan, expr string, times
 // prepare parses an expression and makes a plan of it. The error is a
 // *QueryError.
 func (e *Engine) prepare(expr string, times plan.Times) (*plan.Plan, error) {
-	parsed, err := e.opts.Parser.ParseExpr(expr)
+	parsed, err := e.parsed.of(expr)
 	if err != nil {
 		return nil, &QueryError{Kind: ErrParse, Err: err}
 	}
