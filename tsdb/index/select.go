@@ -13,12 +13,16 @@ import (
 // Select returns the series that match all of the matchers; all series if there is none. A
 // label that a series does not have counts as empty. The bitmap belongs to the caller.
 func Select(ctx context.Context, p Postings, ms ...*labels.Matcher) (*roaring.Bitmap, error) {
-	set, err := p.All()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ms = ordered(ms)
+	set, rest, err := first(p, ms)
 	if err != nil {
 		return nil, err
 	}
 	retain := false
-	for _, m := range ordered(ms) {
+	for _, m := range rest {
 		if set.IsEmpty() {
 			return set, nil
 		}
@@ -34,6 +38,16 @@ func Select(ctx context.Context, p Postings, ms ...*labels.Matcher) (*roaring.Bi
 		p.Retain(set)
 	}
 	return set, nil
+}
+
+// first returns the series of the first matcher and the other matchers, or all series.
+func first(p Postings, ms []*labels.Matcher) (set *roaring.Bitmap, rest []*labels.Matcher, err error) {
+	if len(ms) > 0 && ms[0].Type == labels.MatchEqual && ms[0].Value != "" {
+		set, err = p.Value(ms[0].Name, ms[0].Value)
+		return set, ms[1:], err
+	}
+	set, err = p.All()
+	return set, ms, err
 }
 
 // ordered puts the matchers that are cheap and narrow first.
