@@ -177,7 +177,7 @@ func (sc *scope) windowResult(res *Result, n *plan.Window) (used usage, err erro
 		if err := extend(&seen, n); err != nil {
 			return used, err
 		}
-		s, size := windowPoints(at.metric, &seen)
+		s, size := windowPoints(at.metric, &seen, &res.memory)
 		sc.counts.IncrementSamplesAtTimestamp(sc.first, int64(size))
 		sc.counts.IncrementSamplesReadAtTimestamp(sc.first, int64(size))
 		if size == 0 {
@@ -220,14 +220,14 @@ func (s *Series) bytes() int {
 
 // windowPoints returns the samples of a window as a series, and what they count
 // as.
-func windowPoints(metric labels.Labels, w *functions.Window) (Series, int) {
+func windowPoints(metric labels.Labels, w *functions.Window, memory *pointMemory) (Series, int) {
 	s := Series{Metric: metric}
 	size := len(w.Values)
 	if size > 0 {
-		s.Floats = make([]FloatPoint, size)
+		s.Floats = memory.take(size)
 	}
 	for i, v := range w.Values {
-		s.Floats[i] = FloatPoint{T: w.Times[i], F: v}
+		s.Floats = append(s.Floats, FloatPoint{T: w.Times[i], F: v})
 	}
 	for i, h := range w.Hists {
 		s.Histograms = append(s.Histograms, HistogramPoint{T: w.HistTimes[i], H: h})

@@ -31,7 +31,13 @@ type Aggregation struct {
 	Pos posrange.PositionRange
 	// Annotations gets the warnings and infos. Never nil.
 	Annotations *Annotations
+
+	room stepRoom
 }
+
+// floats returns zeros for the steps, bits a bitmap of them.
+func (g *Aggregation) floats() []float64 { return g.room.takeFloats(g.Steps) }
+func (g *Aggregation) bits() Bitmap      { return g.room.takeBits(g.Steps) }
 
 // New returns the accumulator of another group.
 func (g *Aggregation) New() Accumulator {
@@ -41,9 +47,9 @@ func (g *Aggregation) New() Accumulator {
 	case parser.AVG:
 		return newAvgAccumulator(g)
 	case parser.COUNT:
-		return &countAccumulator{counts: make([]float64, g.Steps)}
+		return &countAccumulator{counts: g.floats()}
 	case parser.GROUP:
-		return &countAccumulator{counts: make([]float64, g.Steps), group: true}
+		return &countAccumulator{counts: g.floats(), group: true}
 	case parser.MIN:
 		return newExtremeAccumulator(g, false)
 	case parser.MAX:
@@ -105,7 +111,7 @@ type extremeAccumulator struct {
 }
 
 func newExtremeAccumulator(g *Aggregation, greatest bool) *extremeAccumulator {
-	return &extremeAccumulator{g, greatest, make([]float64, g.Steps), NewBitmap(g.Steps)}
+	return &extremeAccumulator{g, greatest, g.floats(), g.bits()}
 }
 
 func (e *extremeAccumulator) Add(s *Steps, _ string) {
@@ -148,8 +154,7 @@ type varianceAccumulator struct {
 }
 
 func newVarianceAccumulator(g *Aggregation, name string, result func(float64) float64) *varianceAccumulator {
-	n := g.Steps
-	return &varianceAccumulator{g, name, result, make([]float64, n), make([]float64, n), make([]float64, n)}
+	return &varianceAccumulator{g, name, result, g.floats(), g.floats(), g.floats()}
 }
 
 func (a *varianceAccumulator) Add(s *Steps, _ string) {

@@ -89,7 +89,7 @@ type sumAccumulator struct {
 }
 
 func newSumAccumulator(g *Aggregation) *sumAccumulator {
-	return &sumAccumulator{stepHistograms{g, nil}, make([]float64, g.Steps), make([]float64, g.Steps), NewBitmap(g.Steps)}
+	return &sumAccumulator{stepHistograms{g, nil}, g.floats(), g.floats(), g.bits()}
 }
 
 func (a *sumAccumulator) Add(s *Steps, metric string) {
@@ -145,8 +145,7 @@ type avgAccumulator struct {
 }
 
 func newAvgAccumulator(g *Aggregation) *avgAccumulator {
-	n := g.Steps
-	return &avgAccumulator{stepHistograms{g, nil}, make([]float64, n), make([]float64, n), make([]float64, n), NewBitmap(n), NewBitmap(n)}
+	return &avgAccumulator{stepHistograms{g, nil}, g.floats(), g.floats(), g.floats(), g.bits(), g.bits()}
 }
 
 func (a *avgAccumulator) Add(s *Steps, metric string) {
