@@ -30,12 +30,13 @@ func withoutSeries(text string) string {
 var earlyError = regexp.MustCompile(`^(anchored|smoothed) modifier can only be used with`)
 
 // tooManySamples is an error to which upstream's engine may come first, because
-// it holds all results of the steps before the one that fails in another way.
+// it holds all results of the steps before the one that fails in another way; or ours,
+// because it holds the steps after that one.
 const tooManySamples = "query processing would load too many samples into memory in query execution"
 
 // sameError reports whether our error and upstream's say the same.
 func sameError(ours, theirs string) bool {
-	return ours != "" && theirs != "" && (withoutSeries(ours) == withoutSeries(theirs) || earlyError.MatchString(ours) || theirs == tooManySamples)
+	return ours != "" && theirs != "" && (withoutSeries(ours) == withoutSeries(theirs) || earlyError.MatchString(ours) || ours == tooManySamples || theirs == tooManySamples)
 }
 
 // forgottenOffset is timestamp() of a selector with both offset and @: upstream's
@@ -85,15 +86,14 @@ func movingParameter(expr string) bool {
 	return moving
 }
 
-// hintOfFirst makes a histogram of an answer of upstream's engine that of a store that
-// does not know whether the first one that it reads comes after a reset. Upstream's
-// engine reads more before a subquery than any step sees, so that the first one that
-// counts may be a later one.
-func hintOfFirst(theirs string) string {
-	if rest, ok := strings.CutPrefix(theirs, fmt.Sprintf("hint=%d ", histogram.NotCounterReset)); ok {
+// withoutNotReset takes from a histogram of an answer that it does not come after a
+// reset. A store does not know that of the first one that it reads, and engines read
+// more or less before the first step, or before a subquery.
+func withoutNotReset(h string) string {
+	if rest, ok := strings.CutPrefix(h, fmt.Sprintf("hint=%d ", histogram.NotCounterReset)); ok {
 		return fmt.Sprintf("hint=%d ", histogram.UnknownCounterReset) + rest
 	}
-	return theirs
+	return h
 }
 
 // unread reports whether a difference may be due to series that we do not read, since

@@ -165,7 +165,7 @@ func differentPoints(a, b []answerPoint, tolerance float64) string {
 		q := b[i]
 		same := math.Float64bits(p.f) == math.Float64bits(q.f) || math.IsNaN(p.f) && math.IsNaN(q.f) ||
 			tolerance > 0 && math.Abs(p.f-q.f) <= tolerance*math.Abs(q.f)
-		if p.t != q.t || !same || p.h != q.h && p.h != hintOfFirst(q.h) && tolerance == 0 || (p.h == "") != (q.h == "") {
+		if p.t != q.t || !same || withoutNotReset(p.h) != withoutNotReset(q.h) && tolerance == 0 || (p.h == "") != (q.h == "") {
 			return fmt.Sprintf("at %d: %x %g %s, want at %d: %x %g %s", p.t, p.f, p.f, p.h, q.t, q.f, q.f, q.h)
 		}
 	}

@@ -220,8 +220,15 @@ func (e *Engine) execute(ctx context.Context, p *plan.Plan, q storage.Querier, l
 		}
 		stack := make([]byte, 64<<10)
 		stack = stack[:runtime.Stack(stack, false)]
-		e.opts.Logger.Error("runtime panic during query evaluation", "err", fault, "stacktrace", string(stack))
-		err = fmt.Errorf("unexpected error: %v", fault)
+		if f, elsewhere := fault.(*exec.Fault); elsewhere {
+			fault, stack = f.Value, f.Stack
+		}
+		e.opts.Logger.Error("panic during query evaluation", "err", fault, "stacktrace", string(stack))
+		if _, bug := fault.(runtime.Error); bug {
+			err = fmt.Errorf("unexpected error: %v", fault)
+			return
+		}
+		err = fmt.Errorf("%v", fault) // the word of a library on what it was given
 	}()
 	return exec.Run(ctx, p, q, exec.Options{
 		Lookback: lookback, MaxSamples: e.opts.MaxSamples, Memory: memory, Workers: e.opts.Workers, SpreadAfter: e.opts.spreadAfter, Trace: trace, SubqueryInterval: e.opts.DefaultSubqueryInterval,

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/gnomonhq/gnomon/promql/functions"
 	"github.com/gnomonhq/gnomon/promql/plan"
 )
 
@@ -104,8 +105,14 @@ func (o *info) run() error {
 	}
 	rows := newRows(o.sc, len(base))
 	e := newEnricher(o, infos)
-	if err := e.findConflicts(base); err != nil {
-		return err
+	step, conflict := e.findConflict(base)
+	if conflict != nil {
+		// What is wrong at a step before comes first.
+		before := functions.NewBitmap(o.sc.n)
+		fillBits(before[:(step+63)/64], step)
+		for _, s := range base {
+			s.only(before)
+		}
 	}
 	for _, s := range base {
 		if o.isInfo(s.metric) {
@@ -116,6 +123,9 @@ func (o *info) run() error {
 		if err != nil {
 			return err
 		}
+	}
+	if conflict != nil {
+		return conflict
 	}
 	for _, s := range rows.list {
 		out.add(s, o.sc.n, true)
@@ -226,24 +236,27 @@ func newEnricher(o *info, infos []*series) *enricher {
 	return e
 }
 
-// findConflicts fails if two info series with the same key have their newest
-// sample at the same time, at a step of some base series.
-func (e *enricher) findConflicts(base []*series) error {
+// findConflict returns the first step, of those of the base series, at which two info
+// series with the same key have their newest sample at the same time, and an error that
+// says so; nil if there is none.
+func (e *enricher) findConflict(base []*series) (first int, conflict error) {
 	any := newSeries(e.sc.n).Valid
 	for _, s := range base {
 		orBits(any, s.present())
 	}
+	first = e.sc.n
 	for _, group := range e.byKey {
-		for step := range e.sc.n {
+		for step := range first {
 			if len(group) < 2 || !any.Has(step) {
 				continue
 			}
 			if _, err := e.newest(group, step); err != nil {
-				return err
+				first, conflict = step, err
+				break
 			}
 		}
 	}
-	return nil
+	return first, conflict
 }
 
 // newest returns the series of a group with the newest sample at a step, or -1.

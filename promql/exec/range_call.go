@@ -70,17 +70,8 @@ func (c *rangeCall) open(n plan.Node, name string) (err error) {
 	switch n := n.(type) {
 	case *plan.Window:
 		c.w = sc.windowsOf(n)
-		switch {
-		case n.Anchored:
-			c.args.Modifier = functions.Anchored
-			if !c.fn.Anchored {
-				return modifierError("anchored", "changes, delta, increase, rate, resets", name)
-			}
-		case n.Smoothed:
-			c.args.Modifier = functions.Smoothed
-			if !c.fn.Smoothed {
-				return modifierError("smoothed", "delta, increase, rate", name)
-			}
+		if c.args.Modifier, err = modifierOf(n, name, c.fn); err != nil {
+			return err
 		}
 		c.src = sc.newWindowSource(n, &c.w, c.fn.WantsStarts && sc.opts.StartTimestamps)
 	case *plan.Subquery:
@@ -90,6 +81,40 @@ func (c *rangeCall) open(n plan.Node, name string) (err error) {
 	default:
 		return fmt.Errorf("no range vector among the arguments of %s", name)
 	}
+	return err
+}
+
+// modifierOf returns the modifier of a selector, or says that the function does not
+// go with it.
+func modifierOf(n *plan.Window, name string, fn *functions.Range) (functions.Modifier, error) {
+	switch {
+	case n.Anchored && !fn.Anchored:
+		return 0, modifierError("anchored", "changes, delta, increase, rate, resets", name)
+	case n.Smoothed && !fn.Smoothed:
+		return 0, modifierError("smoothed", "delta, increase, rate", name)
+	case n.Anchored:
+		return functions.Anchored, nil
+	case n.Smoothed:
+		return functions.Smoothed, nil
+	}
+	return functions.Plain, nil
+}
+
+// checkModifiers is modifierOf for all calls of an expression, which is not evaluated.
+func checkModifiers(n plan.Node) (err error) {
+	plan.Walk(n, func(n plan.Node) bool {
+		call, ok := n.(*plan.Call)
+		if !ok {
+			return err == nil
+		}
+		fn := functions.Lookup(call.Name)
+		for _, a := range call.Args {
+			if w, ok := a.(*plan.Window); ok && fn != nil && fn.Range != nil && err == nil {
+				_, err = modifierOf(w, call.Name, fn.Range)
+			}
+		}
+		return err == nil
+	})
 	return err
 }
 

@@ -1,7 +1,6 @@
 package exec
 
 import (
-	"fmt"
 	"runtime/debug"
 	"sync"
 
@@ -82,8 +81,14 @@ type spreadJob struct {
 	found   []foundSeries
 	results []spreadResult
 	ready   chan struct{} // has room for one
-	// fault is a panic.
-	fault any
+	fault   *Fault
+}
+
+// Fault is a panic of a goroutine that computed series. The goroutine of the query
+// panics with it in turn.
+type Fault struct {
+	Value any
+	Stack []byte
 }
 
 type spreadResult struct {
@@ -196,7 +201,7 @@ func (p *spread) begin() {
 func (p *spread) run(w spreadable, job *spreadJob) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			job.fault = fmt.Sprintf("%v\n%s", fault, debug.Stack())
+			job.fault = &Fault{fault, debug.Stack()}
 		}
 	}()
 	for i := range job.found {
