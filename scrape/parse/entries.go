@@ -114,7 +114,9 @@ func (x *entries) sample(isHistogram bool) error {
 	smp.hash, smp.size = maphash.Bytes(x.l.seed, x.key), 0
 	// The parser of OpenMetrics forgets the labels when it looks ahead for the
 	// start timestamp.
-	if id := x.l.index.find(x.l.lines, smp.hash); id == start || x.l.lines[id].column == markSide || smp.timed || x.announced {
+	known := x.l.index.find(x.l.lines, smp.hash)
+	adopts := known != start && (x.announced || x.l.mayAdopt(known, x.family))
+	if known == start || x.l.lines[known].column == markSide || smp.timed || adopts {
 		x.p.Labels(&x.labels)
 	}
 	if x.opts.StartTimestamps {
@@ -123,8 +125,10 @@ func (x *entries) sample(isHistogram bool) error {
 	smp.exemplars = x.readExemplars(isHistogram)
 	id, isNew, err := x.s.take(x.l, x.opts, &smp, x)
 	if id != start {
-		x.prev = x.l.link(x.prev, id, isNew)
-		if x.announced && !isNew {
+		if !x.s.again {
+			x.prev = x.l.link(x.prev, id, isNew)
+		}
+		if adopts {
 			x.s.adopt(x.l, x.opts, id, x)
 		}
 	}

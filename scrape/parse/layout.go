@@ -23,9 +23,9 @@ type line struct {
 	size uint32
 	// column is the column of the series, or one of the marks below.
 	column uint32
-	// about is the number of the metric family of a series or of comments (of
-	// those the code of a type is in the upper byte), or the index into
-	// Layout.sides or into Scrape.fresh.
+	// about is the number of the metric family of a series (or of one that it is
+	// known not to belong to, see notOf) or of comments (of those the code of a type
+	// is in the upper byte), or the index into Layout.sides or into Scrape.fresh.
 	about uint32
 }
 
@@ -116,7 +116,9 @@ func (l *Layout) add(n line) uint32 {
 	return id
 }
 
-// link makes id the line that comes after prev, and returns it. A new line takes
+// link makes id the line that comes after prev, and returns it. It is not called for
+// a line that the body had before, so that the chain has each line once, where it
+// was first. A new line takes
 // over the successor that was expected in its place, since most likely it was
 // inserted; a known line keeps its own. So after an insertion, a removal or a
 // move the chain fits again from the next line on.
@@ -240,7 +242,7 @@ func (l *Layout) InRow(s *Scrape, f func(ref storage.SeriesRef)) {
 // it is known.
 func (l *Layout) MetadataOf(t *TimedSample) (metadata.Metadata, bool) {
 	n := &l.lines[t.line]
-	if n.column != markSide || l.sides[n.about].family == 0 {
+	if n.column != markSide || !hasFamily(l.sides[n.about].family) {
 		return metadata.Metadata{}, false
 	}
 	return l.families.get(l.sides[n.about].family).Metadata, true

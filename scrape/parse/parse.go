@@ -205,7 +205,7 @@ func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 		s.owned.Set(c)
 	}
 	s.put(n.column, n.sample())
-	if n.family != 0 {
+	if hasFamily(n.family) {
 		to.SetMetadata(c, l.families.get(n.family).Metadata)
 	}
 	return true
@@ -314,7 +314,7 @@ func (l *Layout) tellMetadata(s *Scrape, to Columns) {
 	}
 	if gone := l.families.expire(l.scrapes); len(gone) > 0 {
 		l.eachSeries(func(_ uint32, family *uint32) {
-			if gone[*family] {
+			if gone[*family&^notOf] {
 				*family = 0
 			}
 		})

@@ -61,6 +61,7 @@ func (s *Scrape) mark(id uint32) (again bool) {
 // line of the series, start if it has none, and whether the line is new.
 func (s *Scrape) take(l *Layout, opts *Options, smp *sample, from labeler) (id uint32, isNew bool, err error) {
 	s.Total++
+	s.again = false
 	id = l.index.find(l.lines, smp.hash)
 	if id == start {
 		return s.create(l, opts, smp, from)
@@ -72,6 +73,7 @@ func (s *Scrape) take(l *Layout, opts *Options, smp *sample, from labeler) (id u
 // size of the sample.
 func (s *Scrape) takeKnown(l *Layout, opts *Options, id uint32, smp *sample, from labeler) error {
 	again := s.mark(id)
+	s.again = again
 	n := &l.lines[id]
 	if n.column == markDropped {
 		return nil
@@ -150,35 +152,63 @@ func (n *NewSeries) sample() *sample {
 	return &sample{value: n.value, h: n.h, fh: n.fh, start: n.start, exemplars: n.exemplars}
 }
 
-// seriesFamily returns the family if the series belongs to it, else 0.
+// notOf marks the number of a family that a series was announced under and does not
+// belong to: that is not looked at again.
+const notOf = 1 << 31
+
+// hasFamily reports whether the number of a family says that a series has one.
+func hasFamily(family uint32) bool { return family != 0 && family&notOf == 0 }
+
+// seriesFamily returns the family if the series belongs to it, else that it does not.
 func (l *Layout) seriesFamily(ls labels.Labels, family uint32) uint32 {
 	if family != 0 {
 		if f := l.families.get(family); f.hasSeries(ls.Get(model.MetricNameLabel)) {
 			return family
 		}
+		return family | notOf
 	}
 	return 0
 }
 
-// adopt makes a known series one of the family that was announced before it, if it
-// has none: the body before may not have had the family's comments.
-func (s *Scrape) adopt(l *Layout, opts *Options, id uint32, from labeler) {
+// familyOfSeries returns where the family of a known series is noted; nil if the line
+// has none.
+func (l *Layout) familyOfSeries(id uint32) *uint32 {
 	n := &l.lines[id]
-	family := &n.about
 	switch {
 	case n.column == markSide:
-		family = &l.sides[n.about].family
+		return &l.sides[n.about].family
 	case n.column >= firstMark:
-		return
+		return nil
 	}
-	if *family != 0 {
+	return &n.about
+}
+
+// mayAdopt reports whether a known series may belong to the family that was announced
+// before it, and is not known to or not to.
+func (l *Layout) mayAdopt(id, announced uint32) bool {
+	family := l.familyOfSeries(id)
+	return family != nil && announced != 0 && *family&^notOf != announced
+}
+
+// adopt makes a known series one of the family that was announced before it, if it
+// belongs there: the body before may not have had the family's comments, or had them
+// elsewhere.
+func (s *Scrape) adopt(l *Layout, opts *Options, id uint32, from labeler) {
+	family, announced := l.familyOfSeries(id), from.familyID()
+	if family == nil || *family == announced {
 		return
 	}
 	// The labels were admitted when the series was new.
-	if ls, err := opts.Admit(from.exposedLabels()); err == nil {
-		if *family = l.seriesFamily(ls, from.familyID()); *family != 0 {
-			l.families.changed = append(l.families.changed, *family)
-		}
+	ls, err := opts.Admit(from.exposedLabels())
+	if err != nil {
+		return
+	}
+	switch found := l.seriesFamily(ls, announced); {
+	case hasFamily(found):
+		*family = found
+		l.families.changed = append(l.families.changed, found)
+	case !hasFamily(*family):
+		*family = found
 	}
 }
 

@@ -68,6 +68,7 @@ type Scrape struct {
 
 	text                   text
 	seen                   storage.Bitmap // lines that the body has
+	again                  bool           // the last sample's line was one of them before
 	sideCols               storage.Bitmap // columns that a side has set
 	owned                  storage.Bitmap
 	fresh                  []NewSeries

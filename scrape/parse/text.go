@@ -45,9 +45,9 @@ type text struct {
 	typ     model.MetricType
 	builder labels.ScratchBuilder
 	block   []comment
-	// announced says that the comments before pos are new, so that known series
-	// may belong to their family now.
-	announced bool
+	// announced says that the comments before pos are new, and moved that a line after
+	// them stood elsewhere: known series may belong to the family now.
+	announced, moved bool
 	// foreigner has read the line at pos, if it is not nil.
 	foreigner textparse.Parser
 }
@@ -87,7 +87,7 @@ func (x *text) fast() {
 		id             = lines[prev].next
 		samples, kept  int
 	)
-	if x.announced {
+	if x.announced || x.moved {
 		return // Known series may have got a family.
 	}
 	for pos < size {
@@ -203,9 +203,8 @@ func (x *text) plain(id uint32, value int) (done bool, err error) {
 	if id != start {
 		x.s.Total++
 		x.prev = id
-		if err = x.s.takeKnown(x.l, x.opts, id, &smp, x); x.announced {
-			x.s.adopt(x.l, x.opts, id, x)
-		}
+		err = x.s.takeKnown(x.l, x.opts, id, &smp, x)
+		x.adopt(id)
 	} else {
 		smp.hash, smp.size = maphash.Bytes(x.l.seed, x.b[x.pos:value]), value-x.pos
 		err = x.sample(&smp)
@@ -220,12 +219,22 @@ func (x *text) plain(id uint32, value int) (done bool, err error) {
 func (x *text) sample(smp *sample) error {
 	id, isNew, err := x.s.take(x.l, x.opts, smp, x)
 	if id != start {
-		x.prev = x.l.link(x.prev, id, isNew)
-		if x.announced && !isNew {
-			x.s.adopt(x.l, x.opts, id, x)
+		if !x.s.again {
+			x.prev = x.l.link(x.prev, id, isNew)
+		}
+		if !isNew {
+			x.moved = x.moved || x.l.mayAdopt(id, x.family)
+			x.adopt(id)
 		}
 	}
 	return err
+}
+
+// adopt makes a known series one of the family before it, if it may have become so.
+func (x *text) adopt(id uint32) {
+	if x.announced || x.moved && x.l.mayAdopt(id, x.family) {
+		x.s.adopt(x.l, x.opts, id, x)
+	}
 }
 
 // exposedLabels implements labeler for the line that was scanned last.
@@ -290,9 +299,10 @@ func (x *text) takeComments(block []comment) {
 		id = x.s.add(x.l, n)
 	}
 	x.announce(&x.l.lines[id])
-	x.announced = isNew
-	x.prev = x.l.link(x.prev, id, isNew)
-	x.s.mark(id)
+	x.announced, x.moved = isNew, false
+	if !x.s.mark(id) {
+		x.prev = x.l.link(x.prev, id, isNew)
+	}
 	x.pos = end
 }
 
