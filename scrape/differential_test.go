@@ -42,7 +42,9 @@ func TestFormatsAsPrometheus(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(settingsOfJobs)) {
 			t.Run(format+"/"+name, func(t *testing.T) {
 				for seed := range *seeds {
-					f := features{startTimestamps: seed%2 == 1, typeAndUnitLabels: seed%8 == 2}
+					// Prometheus keeps the labels of series of a body that it refused halfway,
+					// also if its lines were in disorder and the type was another's.
+					f := features{startTimestamps: seed%2 == 1, typeAndUnitLabels: seed%8 == 2 && name != "sample limit"}
 					timed := name != "rename"
 					answers := answersIn(t, rand.New(rand.NewPCG(seed, 11)), format, 25, timed)
 					requireSameAsUpstream(t, job(settingsOfJobs[name]...), f, answers)

@@ -73,8 +73,12 @@ func (l *Layout) Commit(s *Scrape, to Columns) error {
 			l.columns = l.owned(l.columns, l.live)
 		}
 		s.owned = append(s.owned[:0], l.columns...)
+		var order []uint32
+		if l.mayShare(s) {
+			order = l.order() // which ends where a line vanishes
+		}
 		l.forgetVanished(s)
-		l.bind(s, to)
+		l.bind(s, to, order)
 		l.live = append(l.live[:0], s.seen...)
 		l.columns = append(l.columns[:0], s.owned...)
 		l.stale = false
@@ -157,8 +161,32 @@ func (l *Layout) addColumns(s *Scrape, to Columns) error {
 	return nil
 }
 
-// bind puts the new series of the body into their columns.
-func (l *Layout) bind(s *Scrape, to Columns) {
+// mayShare reports whether a new series may have the column of another line.
+func (l *Layout) mayShare(s *Scrape) bool {
+	if len(s.fresh) == 0 {
+		return false
+	}
+	if len(l.sides) > len(l.sideFree) {
+		return true
+	}
+	taken := slices.Clone(s.owned)
+	for i := range s.fresh {
+		c := storage.Column(s.fresh[i].column)
+		if s.fresh[i].column == noColumn {
+			continue
+		}
+		if taken.Has(c) {
+			return true
+		}
+		taken = taken.Grow(int(c) + 1)
+		taken.Set(c)
+	}
+	return false
+}
+
+// bind puts the new series of the body into their columns. order is that of the
+// lines, if a column may be shared.
+func (l *Layout) bind(s *Scrape, to Columns, order []uint32) {
 	var shared map[uint32]bool
 	for i := range s.fresh {
 		n := &s.fresh[i]
@@ -172,7 +200,7 @@ func (l *Layout) bind(s *Scrape, to Columns) {
 		s.Duplicates++
 	}
 	if len(shared) > 0 {
-		l.share(s, shared)
+		l.share(s, shared, order)
 	}
 }
 
@@ -213,8 +241,7 @@ func (l *Layout) bindOne(s *Scrape, n *NewSeries, to Columns) bool {
 
 // share makes sides of all lines that stand for a shared column. Of their
 // samples the first one in the body counts.
-func (l *Layout) share(s *Scrape, shared map[uint32]bool) {
-	order := l.order()
+func (l *Layout) share(s *Scrape, shared map[uint32]bool, order []uint32) {
 	first := map[uint32]uint32{} // where the first line of a column is
 	for id := range l.lines {
 		c := l.lines[id].column
