@@ -46,7 +46,7 @@ func TestOddities(t *testing.T) {
 		{"what is before a window that stands alone is not known", `histogram_count(sum_over_time(native[1m]))`, 7 * time.Minute},
 		{"what is before a window that overlaps another is known", `histogram_count(sum_over_time(native[2m]))`, 30 * time.Second},
 		{"what is wrong with a subquery comes before what is wrong with the function", `double_exponential_smoothing((changes(typed[2m]))[5m:30s], 1, 0.5)`, time.Minute},
-		{"a function that does not know its argument fails even if nothing asks for it", `max_over_time(count_over_time(typed[1m] smoothed)[5s:1m] @ 1)`, time.Minute},
+		{"a function that does not know its argument fails only if it is called", `max_over_time(count_over_time(typed[1m] smoothed)[5s:1m] @ 1)`, time.Minute},
 		{"the same, but for a lookback", `histogram_count(sum(native))`, 7 * time.Minute},
 		{"the same, within the lookback", `histogram_count(sum(native))`, 30 * time.Second},
 	} {

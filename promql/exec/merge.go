@@ -1,6 +1,9 @@
 package exec
 
 import (
+	"math"
+	"math/bits"
+
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gnomonhq/gnomon/promql/plan"
@@ -223,6 +226,9 @@ func (s *series) join(o *series, n int) error {
 			return errSameLabels
 		}
 	}
+	if s.dropName != o.dropName && o.firstStep() < s.firstStep() {
+		s.dropName = o.dropName // as of the series that is there first
+	}
 	for i := range n {
 		if o.Valid.Has(i) {
 			s.Floats[i] = o.Floats[i]
@@ -237,4 +243,14 @@ func (s *series) join(o *series, n int) error {
 		s.both = s.both || s.Valid.Has(i) && s.hist(i) != nil
 	}
 	return nil
+}
+
+// firstStep returns the first step with a value.
+func (s *series) firstStep() int {
+	for w, word := range s.present() {
+		if word != 0 {
+			return w*64 + bits.TrailingZeros64(word)
+		}
+	}
+	return math.MaxInt
 }

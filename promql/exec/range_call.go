@@ -100,24 +100,6 @@ func modifierOf(n *plan.Window, name string, fn *functions.Range) (functions.Mod
 	return functions.Plain, nil
 }
 
-// checkModifiers is modifierOf for all calls of an expression, which is not evaluated.
-func checkModifiers(n plan.Node) (err error) {
-	plan.Walk(n, func(n plan.Node) bool {
-		call, ok := n.(*plan.Call)
-		if !ok {
-			return err == nil
-		}
-		fn := functions.Lookup(call.Name)
-		for _, a := range call.Args {
-			if w, ok := a.(*plan.Window); ok && fn != nil && fn.Range != nil && err == nil {
-				_, err = modifierOf(w, call.Name, fn.Range)
-			}
-		}
-		return err == nil
-	})
-	return err
-}
-
 func modifierError(modifier, allowed, name string) error {
 	return fmt.Errorf("%s modifier can only be used with: %s - not with %s", modifier, allowed, name)
 }
