@@ -67,12 +67,14 @@ type Controller struct {
 	results map[identity]operator.Result
 	// waiting are the objects that refer to something that was not read yet.
 	waiting map[identity]bool
+	// crowded are those that were rejected because too many sources are followed.
+	crowded map[identity]bool
 	told    bool
 }
 
 // New returns a controller, which does nothing until it is run.
 func New(o Options) *Controller {
-	c := &Controller{Options: o, notes: newNotes(), objects: map[operator.Kind]*kubernetes.Objects{}, results: map[identity]operator.Result{}, waiting: map[identity]bool{}}
+	c := &Controller{Options: o, notes: newNotes(), objects: map[operator.Kind]*kubernetes.Objects{}, results: map[identity]operator.Result{}, waiting: map[identity]bool{}, crowded: map[identity]bool{}}
 	c.own.kind = operator.KindPrometheus
 	c.own.namespace, c.own.name = o.Generator.Object()
 	if c.Logger == nil {
@@ -205,11 +207,15 @@ func refused(err error) bool {
 // generate makes the result of an object anew, and reports whether it has changed.
 func (c *Controller) generate(id identity) bool {
 	delete(c.waiting, id)
+	delete(c.crowded, id)
 	before, known := c.results[id]
 	pending := false
 	lookup := func(r operator.Reference) (string, error) {
 		value, err := c.values.lookup(r)
 		pending = pending || errors.Is(err, errPending)
+		if errors.Is(err, errFull) {
+			c.crowded[id] = true
+		}
 		return value, err
 	}
 	var (
@@ -226,6 +232,9 @@ func (c *Controller) generate(id identity) bool {
 		u = c.objects[id.kind].Get(id.namespace, id.name)
 		if u == nil || !c.Generator.Selects(id.kind, u, c.labelsOf(id.namespace)) {
 			delete(c.results, id)
+			if c.Writer != nil && u != nil {
+				c.Writer.withdraw(k.resource, u, id)
+			}
 			return known
 		}
 		result = k.generate(c.Generator, u, lookup)
@@ -304,8 +313,10 @@ func (c *Controller) tell() {
 	slices.SortFunc(results, func(a, b operator.Result) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	if len(c.waiting) == 0 {
-		c.values.keep(used)
+	if len(c.waiting) == 0 && c.values.keep(used) {
+		for id := range c.crowded {
+			c.notes.object(id) // there is room now
+		}
 	}
 	c.OnChange(results)
 }

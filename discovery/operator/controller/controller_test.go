@@ -175,6 +175,27 @@ func (w *world) delete(u *unstructured.Unstructured) {
 	require.NoError(w.t, w.server.Resource(w.resource(u)).Namespace(u.GetNamespace()).Delete(w.t.Context(), u.GetName(), metav1.DeleteOptions{}))
 }
 
+func (w *world) get(u *unstructured.Unstructured) *unstructured.Unstructured {
+	got, err := w.server.Resource(w.resource(u)).Namespace(u.GetNamespace()).Get(w.t.Context(), u.GetName(), metav1.GetOptions{})
+	require.NoError(w.t, err)
+	return got
+}
+
+// untilBindings waits until the status of an object has so many bindings.
+func (w *world) untilBindings(u *unstructured.Unstructured, want int) {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		bindings, _, _ := unstructured.NestedSlice(w.get(u).Object, "status", "bindings")
+		return len(bindings) == want
+	}, 20*time.Second, 5*time.Millisecond)
+}
+
+func labelled(u *unstructured.Unstructured, team string) *unstructured.Unstructured {
+	u = u.DeepCopy()
+	u.SetLabels(map[string]string{"team": team})
+	return u
+}
+
 const everything = `{"serviceMonitorSelector":{},"serviceMonitorNamespaceSelector":{"matchLabels":{"team":"a"}}}`
 
 func TestObjectsAreFollowed(t *testing.T) {
@@ -298,9 +319,22 @@ func TestSourcesAreBounded(t *testing.T) {
 	w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0")
 	w.create(with("c", "u"))
 	s := w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0 one/c: UnresolvedReference")
-	require.Contains(t, s[2].Rejection.Message, "objects refer to more than 2 Secrets and ConfigMaps")
+	require.Contains(t, s[2].Rejection.Message, "objects refer to too many: more than 2 Secrets and ConfigMaps")
 	w.create(with("d", "t")) // One that is followed already.
 	w.until("serviceMonitor/one/a/0 serviceMonitor/one/b/0 serviceMonitor/one/d/0 one/c: UnresolvedReference")
+	w.delete(with("a", "s")) // Nobody refers to that one any more.
+	w.until("serviceMonitor/one/b/0 serviceMonitor/one/c/0 serviceMonitor/one/d/0")
+}
+
+func TestABindingIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	u := monitor(t, "one", "x", `{"port":"http"}`)
+	w := start(t, `{"serviceMonitorSelector":{"matchLabels":{"team":"a"}},"serviceMonitorNamespaceSelector":{}}`, nil, namespace(t, "one", "a"), labelled(u, "a"))
+	w.until("serviceMonitor/one/x/0")
+	w.untilBindings(u, 1)
+	w.update(labelled(w.get(u), "b"))
+	w.until("")
+	w.untilBindings(u, 0)
 }
 
 func TestAKindThatCannotBeReadFailsAlone(t *testing.T) {

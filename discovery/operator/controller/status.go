@@ -31,8 +31,8 @@ const (
 )
 
 // StatusWriter writes what became of objects into their status, as the Operator does: a
-// binding to the Prometheus object with a condition Accepted. Bindings of others are left
-// as they are. What is to be written waits by object, so that a slow server costs no more
+// binding to the Prometheus object with a condition Accepted, which is taken away when the
+// object is not selected any more. Bindings of others are left as they are. What is to be written waits by object, so that a slow server costs no more
 // than the objects there are. What fails is counted and tried again after five minutes. Safe for concurrent use.
 type StatusWriter struct {
 	client  dynamic.Interface
@@ -54,6 +54,8 @@ type status struct {
 	resource schema.GroupVersionResource
 	object   *unstructured.Unstructured
 	result   operator.Result
+	// withdrawn says that the object is not selected: it is to have no binding.
+	withdrawn bool
 }
 
 func (s status) identity() identity {
@@ -76,8 +78,17 @@ func NewStatusWriter(client dynamic.Interface, namespace, name string, writes *p
 
 // write notes that the status of an object is to be written.
 func (w *StatusWriter) write(resource schema.GroupVersionResource, u *unstructured.Unstructured, r operator.Result) {
+	w.note(status{resource: resource, object: u, result: r})
+}
+
+// withdraw notes that the status of an object, which is not selected, is to have nothing
+// of ours.
+func (w *StatusWriter) withdraw(resource schema.GroupVersionResource, u *unstructured.Unstructured, id identity) {
+	w.note(status{resource: resource, object: u, withdrawn: true, result: operator.Result{Kind: id.kind, Namespace: id.namespace, Name: id.name}})
+}
+
+func (w *StatusWriter) note(s status) {
 	w.mu.Lock()
-	s := status{resource: resource, object: u, result: r}
 	w.mu.due[s.identity()] = s
 	w.mu.Unlock()
 	select {
@@ -193,11 +204,18 @@ func (w *StatusWriter) patch(s status, now time.Time) (patch []byte, due bool, e
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(map[string]any{"status": s.object.Object["status"]}, &have); err != nil {
 		return nil, false, fmt.Errorf("the status there is cannot be read: %w", err)
 	}
-	condition := w.condition(s)
 	bindings := have.Status.Bindings
 	i := slices.IndexFunc(bindings, func(b monitoringv1.WorkloadBinding) bool {
 		return b.Group == w.binding.Group && b.Resource == w.binding.Resource && b.Name == w.binding.Name && b.Namespace == w.binding.Namespace
 	})
+	if s.withdrawn {
+		if i < 0 {
+			return nil, false, nil
+		}
+		patch, err = statusPatch(s.object, slices.Delete(bindings, i, i+1))
+		return patch, true, err
+	}
+	condition := w.condition(s)
 	condition.LastTransitionTime = metav1.NewTime(now)
 	if i >= 0 && len(bindings[i].Conditions) == 1 {
 		old := bindings[i].Conditions[0]
@@ -215,11 +233,19 @@ func (w *StatusWriter) patch(s status, now time.Time) (patch []byte, due bool, e
 	} else {
 		bindings[i] = binding
 	}
-	patch, err = json.Marshal(map[string]any{
-		"metadata": map[string]any{"resourceVersion": s.object.GetResourceVersion()},
-		"status":   monitoringv1.ConfigResourceStatus{Bindings: bindings},
-	})
+	patch, err = statusPatch(s.object, bindings)
 	return patch, true, err
+}
+
+// statusPatch gives an object other bindings, unless it has changed meanwhile.
+func statusPatch(u *unstructured.Unstructured, bindings []monitoringv1.WorkloadBinding) ([]byte, error) {
+	if bindings == nil {
+		bindings = []monitoringv1.WorkloadBinding{}
+	}
+	return json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": u.GetResourceVersion()},
+		"status":   map[string]any{"bindings": bindings},
+	})
 }
 
 // condition says whether the object was accepted.

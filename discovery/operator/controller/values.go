@@ -15,6 +15,9 @@ import (
 // errPending is that a Secret or ConfigMap has not been read yet.
 var errPending = errors.New("not read yet")
 
+// errFull is that no more Secrets and ConfigMaps are followed.
+var errFull = errors.New("too many")
+
 var sourceResources = map[operator.ReferenceKind]schema.GroupVersionResource{
 	operator.ReferenceSecret:    {Version: "v1", Resource: "secrets"},
 	operator.ReferenceConfigMap: {Version: "v1", Resource: "configmaps"},
@@ -45,7 +48,7 @@ func (v *values) lookup(r operator.Reference) (string, error) {
 	objects := v.sources[s]
 	if objects == nil {
 		if len(v.sources) >= v.max {
-			return "", fmt.Errorf("%s is not read: objects refer to more than %d Secrets and ConfigMaps", r, v.max)
+			return "", fmt.Errorf("%s is not read: objects refer to %w: more than %d Secrets and ConfigMaps", r, errFull, v.max)
 		}
 		query := kubernetes.Query{Resource: sourceResources[r.Kind], Namespace: r.Namespace, Name: r.Name}
 		objects = v.client.Follow(query, eachChange(func(string, string) { v.changed(s) }))
@@ -83,12 +86,15 @@ func valueOf(u *unstructured.Unstructured, r operator.Reference) (string, error)
 	return string(decoded), nil
 }
 
-// keep ends the following of sources that nobody refers to any more.
-func (v *values) keep(used map[source]bool) {
+// keep ends the following of sources that nobody refers to any more, and reports whether
+// there were any.
+func (v *values) keep(used map[source]bool) (freed bool) {
 	for s, objects := range v.sources {
 		if !used[s] {
 			objects.Close()
 			delete(v.sources, s)
+			freed = true
 		}
 	}
+	return freed
 }
