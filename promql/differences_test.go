@@ -96,6 +96,10 @@ func withoutNotReset(h string) string {
 	return h
 }
 
+// disordered are the aggregations of which the rounding depends on the order of the
+// series, which in upstream's engine is that of a map behind most functions.
+var disordered = regexp.MustCompile(`\b(stddev|stdvar) ?(by|without)?[ (]`)
+
 // unread reports whether a difference may be due to series that we do not read, since
 // they match nothing of the other side of an operator: there are no annotations of
 // them, it is no error if two of them become the same when the labels of type and

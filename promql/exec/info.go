@@ -104,6 +104,7 @@ func (o *info) run() error {
 		in.add(s, o.sc.n, false)
 	}
 	rows := newRows(o.sc, len(base))
+	rows.stepwise = true
 	e := newEnricher(o, infos)
 	step, conflict := e.findConflict(base)
 	if conflict != nil {
