@@ -3,8 +3,11 @@ package promql
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,4 +36,36 @@ func TestParsedExpressionsAreBounded(t *testing.T) {
 	b, err := p.of(long)
 	require.NoError(t, err)
 	require.NotSame(t, a, b)
+}
+
+// TestTreesAreShared asks the same from several goroutines, of one tree: the race
+// detector tells if planning changes it.
+func TestTreesAreShared(t *testing.T) {
+	e := newTestEngine(t, fill(t))
+	at := time.UnixMilli(30_000)
+	for _, expr := range []string{
+		`sum by (i) (rate(up[10s])) / on (i) group_left () sum by (i) (up @ end())`,
+		`up{i="0"} * ignoring (i) up{i=~"1|2"} offset 5s`,
+		`quantile(0.5, max_over_time(up[10s:1s] @ start()))`,
+	} {
+		want, err := e.Instant(t.Context(), expr, at, QueryOptions{})
+		require.NoError(t, err, expr)
+		var asking sync.WaitGroup
+		for range 4 {
+			asking.Go(func() {
+				for range 20 {
+					got, err := e.Range(t.Context(), expr, at, at.Add(10*time.Second), time.Second, QueryOptions{})
+					if assert.NoError(t, err) {
+						got.Close()
+					}
+				}
+			})
+		}
+		asking.Wait()
+		again, err := e.Instant(t.Context(), expr, at, QueryOptions{})
+		require.NoError(t, err)
+		require.Equal(t, want.Vector, again.Vector, expr)
+		want.Close()
+		again.Close()
+	}
 }
