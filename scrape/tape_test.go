@@ -77,16 +77,6 @@ func (tp *tape) add(series string, s taped) {
 }
 
 // last returns the sample at t that was noted last.
-func (tp *tape) last(series string, t int64) *taped {
-	list := tp.samples[series]
-	for i := range list {
-		if list[i].t == t {
-			return &list[i]
-		}
-	}
-	return nil
-}
-
 func (tp *tape) OpenGroup(storage.GroupOptions) (storage.Group, error) {
 	return &tapeGroup{tape: tp, columns: map[string]storage.Column{}}, nil
 }
@@ -163,6 +153,7 @@ func (*tapeGroup) Close() error { return nil }
 type tapeAppender struct {
 	tape    *tape
 	pending []func()
+	last    *taped
 }
 
 func (a *tapeAppender) Append(ref storage.SeriesRef, ls labels.Labels, t int64, v float64) (storage.SeriesRef, error) {
@@ -185,12 +176,15 @@ func (a *tapeAppender) append(ref storage.SeriesRef, ls labels.Labels, s taped) 
 			tp.names = append(tp.names, key)
 		}
 	}
+	a.last = &s
 	a.pending = append(a.pending, func() { tp.add(tp.names[ref], s) })
 	return ref, nil
 }
 
-func (a *tapeAppender) SetStartTime(ref storage.SeriesRef, t, st int64) error {
-	a.pending = append(a.pending, func() { a.tape.last(a.tape.names[ref], t).start = st })
+// SetStartTime is about the sample that was appended last, also if it turns out to be
+// the second of its time.
+func (a *tapeAppender) SetStartTime(_ storage.SeriesRef, _, st int64) error {
+	a.last.start = st
 	return nil
 }
 

@@ -227,7 +227,7 @@ func (s *Scrape) takeTimed(l *Layout, opts *Options, id uint32, smp *sample, fro
 		}
 		t.Labels = ls
 		// The store may have refused its samples so far.
-		if t.isNew = known.column == noColumn; t.isNew {
+		if t.isNew = known.column == noColumn && !s.again; t.isNew {
 			s.SeriesAdded++
 		}
 	}
